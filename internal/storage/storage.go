@@ -1,0 +1,56 @@
+// Package storage is the contract with a place that keeps objects: an S3
+// service, a MinIO server, a directory. Nothing outside this package knows how
+// such a place is spoken to.
+package storage
+
+import (
+	"context"
+	"io"
+)
+
+// Store keeps immutable objects under slash-separated names relative to the
+// site's prefix. All methods are safe for concurrent use, honour their context
+// and return errors of type [*Error].
+//
+// An implementation passes the suite in storagetest against its real server.
+type Store interface {
+	// Put writes an object of obj.Size bytes exactly once. When an object of
+	// that name exists it is left as it is and the error matches [ErrExists].
+	// The stored bytes are checked against obj.SHA256, by the server where it
+	// can and otherwise on the way there; a difference matches [ErrChecksum].
+	// After Put returned nil, Get and List see the object.
+	Put(ctx context.Context, obj Object) error
+
+	// Get returns length bytes of the object from offset on; a length of -1
+	// means up to the end. Fewer bytes than asked for surface as an error from
+	// Read, never as a short, clean end. A name without object matches
+	// [ErrNotFound].
+	Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
+
+	// Stat returns the object's name and size, or an error that matches
+	// [ErrNotFound].
+	Stat(ctx context.Context, name string) (Info, error)
+
+	// List calls fn for each object whose name begins with prefix and sorts
+	// after the name after, in ascending order of names, page by page. An
+	// error from fn ends the listing and is returned as it is.
+	List(ctx context.Context, prefix, after string, fn func(Info) error) error
+
+	// Delete removes the object. Removing what does not exist is no error.
+	Delete(ctx context.Context, name string) error
+}
+
+// Object is what Put writes.
+type Object struct {
+	Name   string
+	Size   int64
+	SHA256 [32]byte
+	// Body gives the bytes; Put may rewind it to send them again.
+	Body io.ReadSeeker
+}
+
+// Info describes a stored object.
+type Info struct {
+	Name string
+	Size int64
+}
