@@ -1,0 +1,270 @@
+// Package engine puts the parts together that a configuration describes and
+// answers every command with them, in the daemon as well as without one.
+package engine
+
+import (
+	"errors"
+	"time"
+)
+
+// The outcomes that callers tell apart. Whatever matches none of them is a
+// plain failure.
+var (
+	// ErrUsage marks a request that is wrong in itself: an unknown function,
+	// site or snapshot, options that contradict each other.
+	ErrUsage = errors.New("wrong usage")
+	// ErrConfig marks a configuration that cannot be worked with.
+	ErrConfig = errors.New("wrong configuration")
+	// ErrDegraded marks work that was done, but not at every site.
+	ErrDegraded = errors.New("degraded")
+	// ErrDifference marks a proof that ran and found a difference.
+	ErrDifference = errors.New("difference found")
+	// ErrCatalogBusy marks a catalog that another process holds open.
+	ErrCatalogBusy = errors.New("the catalog is held by another process")
+	// ErrNotInitialized marks a repository that "backupd init" has not made
+	// yet.
+	ErrNotInitialized = errors.New("the repository is not initialized")
+)
+
+// VerifyRequest asks for proofs.
+type VerifyRequest struct {
+	// Functions to prove; empty means all.
+	Functions []string `json:"functions,omitempty"`
+	// Snapshot to prove, by its ID or an unambiguous prefix; empty means the
+	// newest of each function that the site holds.
+	Snapshot string `json:"snapshot,omitempty"`
+	// From is the site to prove from; empty means every site, one proof each.
+	From string `json:"from,omitempty"`
+	// Level to reach, "L0" to "L5"; empty means the one configured for the
+	// function.
+	Level string `json:"level,omitempty"`
+}
+
+// RecoveryPoint is one recovery point as it is listed.
+type RecoveryPoint struct {
+	// Function is the business function it belongs to.
+	Function string `json:"function"`
+	// Snapshot is its ID.
+	Snapshot string `json:"snapshot"`
+	// RecoveryPoint is the consistency point, UTC.
+	RecoveryPoint time.Time `json:"recovery_point"`
+	// AgeSeconds is how old the consistency point is now.
+	AgeSeconds float64 `json:"age_seconds"`
+	// DurationSeconds is how long the capture took.
+	DurationSeconds float64 `json:"duration_seconds"`
+	// Rows, BytesRaw, BytesNew and BytesStored are as in snapshot.Result.
+	Rows        int64 `json:"rows"`
+	BytesRaw    int64 `json:"bytes_raw"`
+	BytesNew    int64 `json:"bytes_new"`
+	BytesStored int64 `json:"bytes_stored"`
+	// Sites is its state at every configured site.
+	Sites map[string]PointAtSite `json:"sites"`
+}
+
+// PointAtSite is the state of a recovery point at one site.
+type PointAtSite struct {
+	// State is "spooled", "durable" or "missing".
+	State string `json:"state"`
+	// DurableAt is when the site acknowledged the commit, UTC.
+	DurableAt time.Time `json:"durable_at,omitzero"`
+	// Error is the last error on the way to the site, if not durable there.
+	Error string `json:"error,omitempty"`
+	// Proof is the last proof of this recovery point from this site; nil when
+	// there was none.
+	Proof *Proof `json:"proof,omitempty"`
+}
+
+// Proof is the outcome of a proof, in short.
+type Proof struct {
+	// Function, Snapshot and Site say what was proven and where from.
+	Function string `json:"function"`
+	Snapshot string `json:"snapshot"`
+	Site     string `json:"site"`
+	// RecoveryPoint is the consistency point that was proven, UTC.
+	RecoveryPoint time.Time `json:"recovery_point,omitzero"`
+	// Level is the level reached, Passed whether it is the one asked for.
+	Level  string `json:"level"`
+	Passed bool   `json:"passed"`
+	// Meaning says what holds at Level.
+	Meaning string `json:"meaning,omitempty"`
+	// At is when the proof ended, UTC, and AgeSeconds how long ago that is.
+	At         time.Time `json:"at"`
+	AgeSeconds float64   `json:"age_seconds"`
+	// DurationSeconds is how long it took.
+	DurationSeconds float64 `json:"duration_seconds"`
+	// Error says why a proof that did not pass could not be carried out, or
+	// its first difference.
+	Error string `json:"error,omitempty"`
+}
+
+// The states of a function, and of a function at a site. Unknown is not good.
+const (
+	// StateGood: the exposure is within the RPO.
+	StateGood = "good"
+	// StateLate: the exposure exceeds the RPO.
+	StateLate = "late"
+	// StateUnknown: there is no recovery point to count from.
+	StateUnknown = "unknown"
+)
+
+// Status is how well the promises are being kept now.
+type Status struct {
+	// Time is the moment that everything in it refers to, UTC.
+	Time time.Time `json:"time"`
+	// Version is the version of the program that answered.
+	Version string `json:"version,omitempty"`
+	// Serving is true when the running service answered, false when the
+	// catalog was read without one: then nothing is being captured.
+	Serving bool `json:"serving"`
+	// Degraded is true when any function or site is.
+	Degraded bool `json:"degraded"`
+	// Functions are sorted by name.
+	Functions []FunctionStatus `json:"functions"`
+	// Sites are in order of preference.
+	Sites []SiteStatus `json:"sites"`
+}
+
+// FunctionStatus is how well the promises of one function are being kept.
+type FunctionStatus struct {
+	// Function is its name, Source the database that it lives in.
+	Function string `json:"function"`
+	Source   string `json:"source"`
+	// RPOSeconds and RTOSeconds are the objectives as configured.
+	RPOSeconds float64 `json:"rpo_seconds"`
+	RTOSeconds float64 `json:"rto_seconds"`
+	// State is the one of the best site: "good", "late" or "unknown".
+	State string `json:"state"`
+	// Degraded is true when not everything is as it should be, and Reasons
+	// says what is not, a sentence each.
+	Degraded bool     `json:"degraded"`
+	Reasons  []string `json:"reasons,omitempty"`
+	// ExposureAnySeconds is the age of the newest recovery point that any
+	// site holds, ExposureAllSeconds of the newest that every site holds. Nil
+	// when there is none.
+	ExposureAnySeconds *float64 `json:"exposure_any_seconds"`
+	ExposureAllSeconds *float64 `json:"exposure_all_seconds"`
+	// MarginSeconds is the RPO less ExposureAnySeconds: how long until the
+	// promise breaks, negative when it is broken. Nil when nothing is known.
+	MarginSeconds *float64 `json:"margin_seconds"`
+	// Sites is the same, site by site.
+	Sites map[string]FunctionAtSite `json:"sites"`
+	// IntervalSeconds is the interval that the planner derived from the RPO
+	// and the measured durations; 0 when a cron expression is given.
+	IntervalSeconds float64 `json:"interval_seconds"`
+	// Cron is the cron expression, if one is configured.
+	Cron string `json:"cron,omitempty"`
+	// NextRun is when the next snapshot is due, UTC; zero when nobody plans
+	// one because the service is not running.
+	NextRun time.Time `json:"next_run,omitzero"`
+	// Running is the phase of the snapshot that runs now; empty when none.
+	Running string `json:"running,omitempty"`
+	// LastRun is the last snapshot attempted, whatever came of it.
+	LastRun *Run `json:"last_run"`
+	// LastProof is the newest proof from any site; nil when there was none.
+	LastProof *Proof `json:"last_proof"`
+	// NextProof is when the next proof is due, UTC; zero when nobody plans
+	// one.
+	NextProof time.Time `json:"next_proof,omitzero"`
+}
+
+// FunctionAtSite is what one site could bring back of a function.
+type FunctionAtSite struct {
+	// State is "good", "late" or "unknown" for this site alone.
+	State string `json:"state"`
+	// Snapshot and RecoveryPoint are the newest that the site holds.
+	Snapshot      string    `json:"snapshot,omitempty"`
+	RecoveryPoint time.Time `json:"recovery_point,omitzero"`
+	// ExposureSeconds is the age of that recovery point. Nil without one.
+	ExposureSeconds *float64 `json:"exposure_seconds"`
+	// MarginSeconds is the RPO less ExposureSeconds.
+	MarginSeconds *float64 `json:"margin_seconds"`
+	// ProvenExposureSeconds is the age of the newest recovery point that a
+	// passed proof restored from this site. Nil without one.
+	ProvenExposureSeconds *float64 `json:"proven_exposure_seconds"`
+	// Proof is the last proof from this site; nil when there was none.
+	Proof *Proof `json:"proof"`
+}
+
+// Run is one attempt at a snapshot.
+type Run struct {
+	// Snapshot is the ID of what came of it; empty when it failed.
+	Snapshot string `json:"snapshot,omitempty"`
+	// Started is when it began, UTC.
+	Started time.Time `json:"started"`
+	// DurationSeconds is how long it took.
+	DurationSeconds float64 `json:"duration_seconds"`
+	// Error says why it failed; empty when it did not.
+	Error string `json:"error,omitempty"`
+}
+
+// SiteStatus is the state of one site.
+type SiteStatus struct {
+	// Site is its name, Kind one of "minio", "s3" and "dir".
+	Site string `json:"site"`
+	Kind string `json:"kind"`
+	// Reachable is whether the last contact succeeded. Nil when there was no
+	// contact since the service started.
+	Reachable *bool `json:"reachable"`
+	// LastContact is when the site last answered correctly, UTC.
+	LastContact time.Time `json:"last_contact,omitzero"`
+	// QueuedObjects and QueuedBytes wait in the outbox for this site.
+	QueuedObjects int64 `json:"queued_objects"`
+	QueuedBytes   int64 `json:"queued_bytes"`
+	// OldestQueued is since when the oldest of them waits, UTC.
+	OldestQueued time.Time `json:"oldest_queued,omitzero"`
+	// Error is the last error, if the site is not reachable.
+	Error string `json:"error,omitempty"`
+}
+
+// Finding is one line of a check.
+type Finding struct {
+	// OK is whether it is as it should be. A finding that is OK may still
+	// carry a Hint: advice.
+	OK bool `json:"ok"`
+	// Group is what was looked at: "configuration", "data", "keys", "site",
+	// "source", "tools", "scratch".
+	Group string `json:"group"`
+	// Subject names the one thing: a site, a source, a table, a program.
+	Subject string `json:"subject"`
+	// Detail says what was found.
+	Detail string `json:"detail"`
+	// Hint says what to do about it.
+	Hint string `json:"hint,omitempty"`
+}
+
+// InitReport says what "backupd init" made and what was there already.
+type InitReport struct {
+	// Repository is the ID of the repository.
+	Repository string `json:"repository"`
+	// IdentityFile holds the daemon's age identity, IdentityCreated is true
+	// when it was made now.
+	IdentityFile    string `json:"identity_file"`
+	IdentityCreated bool   `json:"identity_created"`
+	// Recipient is the public part of the daemon's identity.
+	Recipient string `json:"recipient"`
+	// Escrow are the configured recipients that can read the repository
+	// besides the daemon.
+	Escrow []string `json:"escrow"`
+	// Sites says for every site what became of it.
+	Sites map[string]InitSite `json:"sites"`
+}
+
+// The states of a site after "backupd init".
+const (
+	// InitCreated: the repository was made there now.
+	InitCreated = "created"
+	// InitPresent: the same repository was there already.
+	InitPresent = "present"
+	// InitFailed: it could not be made there; Error says why.
+	InitFailed = "failed"
+)
+
+// InitSite is what became of the repository at one site.
+type InitSite struct {
+	// State is InitCreated, InitPresent or InitFailed.
+	State string `json:"state"`
+	// Error says why it failed.
+	Error string `json:"error,omitempty"`
+	// Notes say what the endpoint was found not to support.
+	Notes []string `json:"notes,omitempty"`
+}
