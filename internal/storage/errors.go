@@ -1,8 +1,14 @@
 package storage
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
-// What went wrong, to be told apart with errors.Is.
+// What went wrong, to be told apart with errors.Is. An error that matches none
+// of them is temporary: the site is away, slow, full or has lost its footing,
+// and the same operation may work later.
 var (
 	// ErrNotFound: no object of that name.
 	ErrNotFound = errors.New("object not found")
@@ -14,12 +20,21 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrChecksum: the bytes are not those that were meant.
 	ErrChecksum = errors.New("checksum differs")
+	// ErrShort: the object ends before the range that was asked for does. It
+	// matches [io.ErrUnexpectedEOF] too, which alone means that the
+	// connection broke before the bytes were through.
+	ErrShort = fmt.Errorf("object is shorter than asked for: %w", io.ErrUnexpectedEOF)
+	// ErrInvalid: a name, range or object that no site could serve; a mistake
+	// of the caller.
+	ErrInvalid = errors.New("invalid request")
+	// ErrUnsupported: the site does not know how to do this.
+	ErrUnsupported = errors.New("not supported by the site")
 )
 
 // Error is a failed operation on one site.
 type Error struct {
 	Site string // name in the configuration
-	Op   string // "put", "get", "stat", "list", "delete", "probe"
+	Op   string // "open", "put", "get", "stat", "list", "delete", "probe"
 	Name string // object; empty when the operation has none
 	Err  error
 	// Hint tells the operator what to look at; may be empty.
@@ -42,6 +57,12 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Permanent reports whether trying the same operation again cannot help.
 func Permanent(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrNoBucket) ||
-		errors.Is(err, ErrDenied) || errors.Is(err, ErrChecksum)
+	for _, sentinel := range []error{
+		ErrNotFound, ErrExists, ErrNoBucket, ErrDenied, ErrChecksum, ErrShort, ErrInvalid, ErrUnsupported,
+	} {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return false
 }

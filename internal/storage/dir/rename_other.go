@@ -1,0 +1,7 @@
+//go:build !linux
+
+package dir
+
+import "errors"
+
+func renameNew(_, _ string) error { return errors.ErrUnsupported }
