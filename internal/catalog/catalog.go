@@ -1,0 +1,151 @@
+// Package catalog keeps everything that backupd knows locally in one bbolt
+// file: which chunk lies in which pack, what still has to go to which site,
+// the snapshots and the record of runs and proofs.
+//
+// The catalog is a cache and a queue. What a recovery point is made of is told
+// by the commit objects on the sites; the catalog can be thrown away when
+// nothing waits in an outbox.
+package catalog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+)
+
+// What went wrong, to be told apart with errors.Is.
+var (
+	// ErrInUse: another process has the catalog open.
+	ErrInUse = errors.New("catalog is in use by another process")
+	// ErrNotFound: no such record.
+	ErrNotFound = errors.New("not in the catalog")
+	// ErrFormat: the file was written by a release that this one cannot read.
+	ErrFormat = errors.New("catalog has an unknown format")
+)
+
+// formatVersion is written into every catalog and checked on opening.
+const formatVersion = 1
+
+var (
+	bucketMeta      = []byte("meta")      // name → value
+	bucketPacks     = []byte("packs")     // ordinal → Pack
+	bucketPackNames = []byte("packnames") // SHA-256 → ordinal
+	bucketChunks    = []byte("chunks")    // chunk id → Location
+	bucketOutbox    = []byte("outbox")    // site → sequence → Entry
+	bucketSpooled   = []byte("spooled")   // object name → number of outboxes that wait for it
+	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
+	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
+	bucketRuns      = []byte("runs")      // sequence → Run
+	bucketProofs    = []byte("proofs")    // sequence → Proof
+
+	allBuckets = [][]byte{
+		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketOutbox, bucketSpooled,
+		bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
+	}
+)
+
+// Catalog is an open catalog. All methods are safe for concurrent use; reads
+// never wait for writes.
+type Catalog struct {
+	db *bbolt.DB
+}
+
+// Open opens the catalog at path and makes it when it does not exist. When
+// another process has it open the error matches [ErrInUse].
+func Open(path string) (*Catalog, error) {
+	// The free list is rebuilt on opening instead of being written with each
+	// commit, and kept as a map: the advice of bbolt for large files with
+	// many small commits.
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        500 * time.Millisecond,
+		FreelistType:   bbolt.FreelistMapType,
+		NoFreelistSync: true,
+	})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("open catalog %s: %w", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open catalog %s: %w", path, err)
+	}
+	c := &Catalog{db: db}
+	if err := c.prepare(); err != nil {
+		_ = db.Close() // the first error says more
+		return nil, fmt.Errorf("open catalog %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c *Catalog) prepare() error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range allBuckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		v := meta.Get([]byte("format"))
+		if v == nil {
+			return meta.Put([]byte("format"), be64(formatVersion))
+		}
+		if len(v) != 8 || binary.BigEndian.Uint64(v) != formatVersion {
+			return fmt.Errorf("%w: this release reads format %d", ErrFormat, formatVersion)
+		}
+		return nil
+	})
+}
+
+// Close waits for running transactions and closes the file.
+func (c *Catalog) Close() error { return c.db.Close() }
+
+// Meta returns the value stored under name, or an error matching [ErrNotFound].
+func (c *Catalog) Meta(name string) ([]byte, error) {
+	var out []byte
+	err := c.db.View(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketMeta).Get([]byte("m:" + name))
+		if v == nil {
+			return fmt.Errorf("catalog: %s: %w", name, ErrNotFound)
+		}
+		out = append(out, v...)
+		return nil
+	})
+	return out, err
+}
+
+// SetMeta stores value under name.
+func (c *Catalog) SetMeta(name string, value []byte) error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put([]byte("m:"+name), value)
+	})
+}
+
+// NextSequence returns the next number of the writer's commits, counting from 1.
+// A number is never given twice, not even across a crash.
+func (c *Catalog) NextSequence() (uint64, error) {
+	var n uint64
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		var err error
+		n, err = tx.Bucket(bucketMeta).NextSequence()
+		return err
+	})
+	return n, err
+}
+
+// Verify checks the consistency of the file itself and of what its tables say
+// of each other; it reads everything and is meant for tests and for
+// troubleshooting.
+func (c *Catalog) Verify() error {
+	return c.db.View(func(tx *bbolt.Tx) error {
+		var errs []error
+		for err := range tx.Check() {
+			errs = append(errs, err)
+		}
+		errs = append(errs, verifyChunks(tx), verifySpooled(tx), verifyPoints(tx))
+		return errors.Join(errs...)
+	})
+}
+
+func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

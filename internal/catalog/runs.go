@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Run is one attempt to do something: a snapshot, a restore. It is recorded
+// when it starts, so that one that never ended can be told from one that never
+// was.
+type Run struct {
+	Sequence uint64    `json:"sequence"`
+	Kind     string    `json:"kind"` // snapshot, restore
+	Function string    `json:"function"`
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
+	Snapshot string    `json:"snapshot,omitempty"`
+	// DurableSeconds is the time from the start of the run until the first
+	// site had acknowledged the commit; 0 when none has.
+	DurableSeconds float64         `json:"durable_seconds,omitempty"`
+	Error          string          `json:"error,omitempty"`
+	Result         json.RawMessage `json:"result,omitempty"`
+}
+
+// Proof is one attempt to restore a snapshot from one site and check it.
+type Proof struct {
+	Sequence uint64    `json:"sequence"`
+	Function string    `json:"function"`
+	Snapshot string    `json:"snapshot"`
+	Site     string    `json:"site"`
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
+	// Level is the highest level that held, empty when not even L0 did.
+	Level  string          `json:"level,omitempty"`
+	Passed bool            `json:"passed"` // the level asked for was reached
+	Error  string          `json:"error,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// PutRun records r: a new run when its Sequence is 0, which is then set.
+func (c *Catalog) PutRun(r *Run) error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		return putNumbered(tx.Bucket(bucketRuns), &r.Sequence, r)
+	})
+}
+
+// PutProof records p: a new proof when its Sequence is 0, which is then set.
+func (c *Catalog) PutProof(p *Proof) error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		return putNumbered(tx.Bucket(bucketProofs), &p.Sequence, p)
+	})
+}
+
+func putNumbered(b *bbolt.Bucket, seq *uint64, record any) error {
+	if *seq == 0 {
+		n, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		*seq = n
+	}
+	return putJSON(b, be64(*seq), record)
+}
+
+// Runs calls fn for each run, newest first, until fn returns false.
+func (c *Catalog) Runs(fn func(*Run) bool) error {
+	return newestFirst(c.db, bucketRuns, fn)
+}
+
+// Proofs calls fn for each proof, newest first, until fn returns false.
+func (c *Catalog) Proofs(fn func(*Proof) bool) error {
+	return newestFirst(c.db, bucketProofs, fn)
+}
+
+func newestFirst[T any](db *bbolt.DB, bucket []byte, fn func(*T) bool) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		cur := tx.Bucket(bucket).Cursor()
+		for k, v := cur.Last(); k != nil; k, v = cur.Prev() {
+			var record T
+			if err := json.Unmarshal(v, &record); err != nil {
+				return fmt.Errorf("catalog: %s: %w", bucket, err)
+			}
+			if !fn(&record) {
+				return nil
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,231 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Snapshot is what the catalog remembers of a snapshot; all of it is told by
+// its commit object.
+type Snapshot struct {
+	ID            string    `json:"id"`
+	Function      string    `json:"function"`
+	RecoveryPoint time.Time `json:"recovery_point"` // consistency point in the database
+	Created       time.Time `json:"created"`        // when it was committed locally
+	Started       time.Time `json:"started"`
+	Ended         time.Time `json:"ended"`
+	Rows          int64     `json:"rows"`
+	BytesRaw      int64     `json:"bytes_raw"`
+	BytesNew      int64     `json:"bytes_new"`
+	BytesStored   int64     `json:"bytes_stored"`
+
+	Commit       string   `json:"commit"` // name of the commit object
+	CommitSize   int64    `json:"commit_size"`
+	CommitSHA256 [32]byte `json:"commit_sha256"`
+	Sequence     uint64   `json:"sequence"` // of the commit, rising per writer
+
+	// Durable says since when each site holds the commit and all that it
+	// names. A site that is not in it has not acknowledged it.
+	Durable map[string]time.Time `json:"durable,omitempty"`
+
+	// Manifest is the snapshot as the commit tells it.
+	Manifest json.RawMessage `json:"manifest"`
+}
+
+// MetaLastCommit names the value that holds the name of the newest commit.
+const MetaLastCommit = "last_commit"
+
+// pointKey sorts the recovery points of a function by time. The time is
+// written with a fixed number of digits so that text order is time order.
+func pointKey(s *Snapshot) []byte {
+	return []byte(s.Function + "\x00" + s.RecoveryPoint.UTC().Format("2006-01-02T15:04:05.000000000Z") + "\x00" + s.ID)
+}
+
+// AddSnapshot remembers a snapshot and queues its commit for every site, in
+// one transaction: this is the moment from which it cannot be lost by a crash.
+func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
+			return nil
+		}
+		if err := putSnapshot(tx, &s); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketMeta).Put([]byte("m:"+MetaLastCommit), []byte(s.Commit)); err != nil {
+			return err
+		}
+		return enqueue(tx, sites, Entry{
+			Kind: KindCommit, Name: s.Commit, Size: s.CommitSize, SHA256: s.CommitSHA256, Snapshot: s.ID,
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("catalog: add snapshot %s of %s: %w", s.ID, s.Function, err)
+	}
+	return nil
+}
+
+func putSnapshot(tx *bbolt.Tx, s *Snapshot) error {
+	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketPoints).Put(pointKey(s), []byte{})
+}
+
+func getSnapshot(tx *bbolt.Tx, id string) (*Snapshot, error) {
+	v := tx.Bucket(bucketSnapshots).Get([]byte(id))
+	if v == nil {
+		return nil, fmt.Errorf("snapshot %s: %w", id, ErrNotFound)
+	}
+	var s Snapshot
+	if err := json.Unmarshal(v, &s); err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	return &s, nil
+}
+
+// forgetSite takes a site out of what every snapshot says of its copies.
+func forgetSite(tx *bbolt.Tx, site string) error {
+	snapshots, err := commitOrder(tx, true)
+	if err != nil {
+		return err
+	}
+	for _, s := range snapshots {
+		if _, ok := s.Durable[site]; !ok {
+			continue
+		}
+		delete(s.Durable, site)
+		if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setDurable(tx *bbolt.Tx, id, site string, at time.Time) error {
+	s, err := getSnapshot(tx, id)
+	if err != nil {
+		return err
+	}
+	if s.Durable == nil {
+		s.Durable = map[string]time.Time{}
+	}
+	s.Durable[site] = at.UTC()
+	return putJSON(tx.Bucket(bucketSnapshots), []byte(id), s)
+}
+
+// Snapshot returns the snapshot whose id is id or, when there is just one,
+// begins with it.
+func (c *Catalog) Snapshot(id string) (*Snapshot, error) {
+	var s *Snapshot
+	err := c.db.View(func(tx *bbolt.Tx) error {
+		full, err := completeID(tx, id)
+		if err != nil {
+			return err
+		}
+		s, err = getSnapshot(tx, full)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	return s, nil
+}
+
+func completeID(tx *bbolt.Tx, prefix string) (string, error) {
+	if prefix == "" {
+		return "", fmt.Errorf("snapshot without id: %w", ErrNotFound)
+	}
+	cur := tx.Bucket(bucketSnapshots).Cursor()
+	k, _ := cur.Seek([]byte(prefix))
+	if k == nil || !strings.HasPrefix(string(k), prefix) {
+		return "", fmt.Errorf("snapshot %s: %w", prefix, ErrNotFound)
+	}
+	first := string(k)
+	if next, _ := cur.Next(); first != prefix && next != nil && strings.HasPrefix(string(next), prefix) {
+		return "", fmt.Errorf("snapshot %s is ambiguous, give more of its id: %w", prefix, ErrNotFound)
+	}
+	return first, nil
+}
+
+// Snapshots calls fn for the snapshots of a function, or of all when function
+// is empty, until fn returns false. Within a function the newest recovery
+// point comes first.
+func (c *Catalog) Snapshots(function string, fn func(*Snapshot) bool) error {
+	return c.db.View(func(tx *bbolt.Tx) error {
+		prefix := ""
+		if function != "" {
+			prefix = function + "\x00"
+		}
+		cur := tx.Bucket(bucketPoints).Cursor()
+		for k := last(cur, prefix); k != nil && strings.HasPrefix(string(k), prefix); k, _ = cur.Prev() {
+			key := string(k)
+			s, err := getSnapshot(tx, key[strings.LastIndexByte(key, 0)+1:])
+			if err != nil {
+				return fmt.Errorf("catalog: %w", err)
+			}
+			if !fn(s) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// last moves the cursor to the last key that begins with prefix, or to some
+// key that does not when there is none.
+func last(cur *bbolt.Cursor, prefix string) []byte {
+	if prefix == "" {
+		k, _ := cur.Last()
+		return k
+	}
+	// The byte after the separator is a digit, so this is behind all of them.
+	if k, _ := cur.Seek([]byte(prefix + "\xff")); k == nil {
+		k, _ = cur.Last()
+		return k
+	}
+	k, _ := cur.Prev()
+	return k
+}
+
+// commitOrder returns all snapshots in the order of their commits, with their
+// manifests only when asked.
+func commitOrder(tx *bbolt.Tx, manifests bool) ([]*Snapshot, error) {
+	var out []*Snapshot
+	err := tx.Bucket(bucketSnapshots).ForEach(func(id, _ []byte) error {
+		s, err := getSnapshot(tx, string(id))
+		if err != nil {
+			return err
+		}
+		if !manifests {
+			s.Manifest = nil
+		}
+		out = append(out, s)
+		return nil
+	})
+	sort.Slice(out, func(i, j int) bool { return out[i].Commit < out[j].Commit })
+	return out, err
+}
+
+// verifyPoints checks that each snapshot is found by its recovery point and
+// that no point leads nowhere.
+func verifyPoints(tx *bbolt.Tx) error {
+	points := 0
+	err := tx.Bucket(bucketPoints).ForEach(func(k, _ []byte) error {
+		points++
+		key := string(k)
+		_, err := getSnapshot(tx, key[strings.LastIndexByte(key, 0)+1:])
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("catalog: recovery point without snapshot: %w", err)
+	}
+	if n := tx.Bucket(bucketSnapshots).Stats().KeyN; n != points {
+		return fmt.Errorf("catalog: %d snapshots but %d recovery points", n, points)
+	}
+	return nil
+}

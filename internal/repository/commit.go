@@ -1,0 +1,157 @@
+package repository
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Snapshot is a recovery point as its commit tells it: what is in it and which
+// objects it is made of.
+type Snapshot struct {
+	ID       string `json:"snapshot"`
+	Function string `json:"function"`
+	// RecoveryPoint is the consistency point in the database, never later
+	// than the data.
+	RecoveryPoint time.Time `json:"recovery_point"`
+	Started       time.Time `json:"started"`
+	Ended         time.Time `json:"ended"`
+
+	// Engine says what kind of source this came from ("postgres"), and Source
+	// what that engine tells of the consistency point.
+	Engine string          `json:"engine"`
+	Source json.RawMessage `json:"source"`
+	// Scope is what of the source belonged to the function.
+	Scope json.RawMessage `json:"scope,omitempty"`
+
+	Tables []Table `json:"tables"`
+	// Streams are everything that is not rows, by name: "schema", "globals", …
+	Streams map[string]Stream `json:"streams"`
+
+	Rows        int64 `json:"rows"`
+	BytesRaw    int64 `json:"bytes_raw"`    // of all streams
+	BytesNew    int64 `json:"bytes_new"`    // of chunks that no earlier pack held
+	BytesStored int64 `json:"bytes_stored"` // of the packs that this snapshot added, sealed
+
+	// Packs are all packs that the snapshot needs, sorted by their digests.
+	Packs []PackRef `json:"packs"`
+}
+
+// Table is the content of one table.
+type Table struct {
+	Name    string          `json:"name"` // as the engine writes it, schema included
+	Engine  json.RawMessage `json:"engine"`
+	Rows    int64           `json:"rows"`
+	Bytes   int64           `json:"bytes"`
+	Digest  string          `json:"digest"`
+	Data    Stream          `json:"data"`
+	Comment string          `json:"comment,omitempty"`
+}
+
+// Stream is a sequence of bytes kept as chunks.
+type Stream struct {
+	Kind   Kind    `json:"kind"` // of the root; 0 for an empty stream
+	Root   ChunkID `json:"root"`
+	Bytes  int64   `json:"bytes"`
+	Rows   int64   `json:"rows"`
+	Chunks int64   `json:"chunks"`
+}
+
+// PackRef names a pack.
+type PackRef struct {
+	SHA256 Digest `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// Digest is a SHA-256, written as 64 hexadecimal digits.
+type Digest [32]byte
+
+// MarshalText writes 64 hexadecimal digits.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(d[:])), nil }
+
+// UnmarshalText reads 64 hexadecimal digits.
+func (d *Digest) UnmarshalText(b []byte) error { return (*ChunkID)(d).UnmarshalText(b) }
+
+// commit is the content of a commit object.
+type commit struct {
+	Format    int         `json:"format"`
+	Writer    string      `json:"writer"`
+	Sequence  uint64      `json:"sequence"`
+	Time      time.Time   `json:"time"`
+	Previous  string      `json:"previous,omitempty"` // name of the writer's commit before
+	Snapshots []*Snapshot `json:"snapshots"`
+}
+
+// commitName is where a commit is kept: sorted by time, then writer, then
+// number.
+func commitName(c *commit) string {
+	return fmt.Sprintf("c/%s-%s-%d", c.Time.UTC().Format("2006/01/02/150405.000"), c.Writer, c.Sequence)
+}
+
+// sealCommitObject returns the bytes of the commit object of that name.
+func sealCommitObject(key *masterKey, name string, c *commit) ([]byte, error) {
+	content, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	var salt [32]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return nil, err
+	}
+	aead, err := key.sealer(purposeCommit, salt[:])
+	if err != nil {
+		return nil, err
+	}
+	object := header(commitMagic, key.id, salt[:])
+	return aead.Seal(object, sealNonce(headerSize), enc.EncodeAll(content, nil),
+		additional(key.repo, sealCommit, []byte(name))), nil
+}
+
+// maxCommit bounds what a reader will take for the content of a commit: about
+// two million packs.
+const maxCommit = 256 << 20
+
+// openCommitObject reads the commit object of that name.
+func openCommitObject(keys map[keyID]*masterKey, name string, object []byte) (*commit, error) {
+	id, salt, err := parseHeader(commitMagic, object)
+	if err != nil {
+		return nil, err
+	}
+	key := keys[id]
+	if key == nil {
+		return nil, fmt.Errorf("%w: sealed with key %s", ErrWrongKey, id)
+	}
+	aead, err := key.sealer(purposeCommit, salt[:])
+	if err != nil {
+		return nil, err
+	}
+	packed, err := aead.Open(nil, sealNonce(headerSize), object[headerSize:], additional(key.repo, sealCommit, []byte(name)))
+	if err != nil {
+		return nil, fmt.Errorf("%w: does not decrypt", ErrCorrupt)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxCommit))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	content, err := dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	var c commit
+	if err := json.Unmarshal(content, &c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if c.Format > Format {
+		return nil, fmt.Errorf("%w: commit of format %d", ErrFormat, c.Format)
+	}
+	return &c, nil
+}

@@ -1,0 +1,402 @@
+package repository
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/storage"
+)
+
+// FallThrough tells that an object could not be had from one site and was
+// looked for at the next.
+type FallThrough struct {
+	Site   string `json:"site"`
+	Object string `json:"object"`
+	Reason string `json:"reason"`
+}
+
+// Reader reads the streams of one snapshot. Its methods are safe for
+// concurrent use.
+type Reader struct {
+	repo   *Repository
+	sites  []Site
+	notify func(FallThrough)
+	packs  map[Digest]int64 // that the snapshot names, with their sizes
+
+	mu    sync.Mutex
+	aeads map[uint32]openedPack // by ordinal
+	down  map[string]time.Time  // sites that did not answer, and since when
+	bytes map[string]int64      // read from each site
+}
+
+type openedPack struct {
+	pack catalog.Pack
+	aead cipher.AEAD
+}
+
+// siteRest is how long a site that did not answer is asked last.
+const siteRest = 30 * time.Second
+
+// Reader returns a reader of the snapshot that asks the named sites, in that
+// order, or all in the configured order when none is named. notify, when not
+// nil, is told whenever a site had to be passed over.
+func (r *Repository) Reader(s *Snapshot, sites []string, notify func(FallThrough)) (*Reader, error) {
+	chosen, err := r.choose(sites)
+	if err != nil {
+		return nil, err
+	}
+	rd := &Reader{
+		repo: r, sites: chosen, notify: notify, packs: make(map[Digest]int64, len(s.Packs)),
+		aeads: map[uint32]openedPack{}, down: map[string]time.Time{}, bytes: map[string]int64{},
+	}
+	for _, p := range s.Packs {
+		rd.packs[p.SHA256] = p.Size
+	}
+	return rd, nil
+}
+
+// ReaderFrom returns a reader that takes everything from the given place.
+func (r *Repository) ReaderFrom(s *Snapshot, site Site) (*Reader, error) {
+	rd, err := r.Reader(s, nil, nil)
+	if err == nil {
+		rd.sites = []Site{site}
+	}
+	return rd, err
+}
+
+func (r *Repository) choose(names []string) ([]Site, error) {
+	if len(names) == 0 {
+		return r.sites, nil
+	}
+	var out []Site
+	for _, name := range names {
+		site, err := r.Site(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, site)
+	}
+	return out, nil
+}
+
+// Site returns the configured site of that name.
+func (r *Repository) Site(name string) (Site, error) {
+	for _, s := range r.sites {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return Site{}, fmt.Errorf("repository: site %q is not configured; there are %v", name, r.siteNames())
+}
+
+// Read returns how many bytes have been read from each site.
+func (rd *Reader) Read() map[string]int64 {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	out := make(map[string]int64, len(rd.bytes))
+	for site, n := range rd.bytes {
+		out[site] = n
+	}
+	return out
+}
+
+// Run is a stretch of a stream that begins and ends between rows.
+type Run struct {
+	Bytes, Rows int64
+	refs        []Ref
+}
+
+// Runs yields a stream in stretches of about target bytes, in order. Reading
+// the nodes on the way may fail; the error comes last.
+func (rd *Reader) Runs(ctx context.Context, s Stream, target int64) iter.Seq2[Run, error] {
+	return func(yield func(Run, error) bool) {
+		var run Run
+		for ref, err := range rd.leaves(ctx, s) {
+			if err != nil {
+				yield(Run{}, err)
+				return
+			}
+			run.refs = append(run.refs, ref)
+			run.Bytes += ref.Raw
+			run.Rows += ref.Rows
+			if run.Bytes >= target && ref.Kind != KindRowPart {
+				if !yield(run, nil) {
+					return
+				}
+				run = Run{}
+			}
+		}
+		if len(run.refs) > 0 {
+			yield(run, nil)
+		}
+	}
+}
+
+// leaves yields the references to the chunks of a stream, in order.
+func (rd *Reader) leaves(ctx context.Context, s Stream) iter.Seq2[Ref, error] {
+	return func(yield func(Ref, error) bool) {
+		if s.Kind == 0 {
+			return
+		}
+		d, err := newDecoder()
+		if err != nil {
+			yield(Ref{}, err)
+			return
+		}
+		defer d.Close()
+		rd.walk(ctx, d, Ref{Kind: s.Kind, ID: s.Root, Raw: s.Bytes, Rows: s.Rows}, yield)
+	}
+}
+
+func (rd *Reader) walk(ctx context.Context, d *zstd.Decoder, ref Ref, yield func(Ref, error) bool) bool {
+	if ref.Kind != KindNode {
+		return yield(ref, nil)
+	}
+	var content []byte
+	err := rd.fetch(ctx, d, []Ref{{Kind: KindNode, ID: ref.ID, Raw: -1}}, func(b []byte) error {
+		content = append(content, b...)
+		return nil
+	})
+	if err != nil {
+		yield(Ref{}, err)
+		return false
+	}
+	children, err := parseNode(content)
+	if err != nil {
+		yield(Ref{}, fmt.Errorf("repository: node %s: %w", ref.ID, err))
+		return false
+	}
+	for _, c := range children {
+		if !rd.walk(ctx, d, c, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// CopyRun writes the bytes of a run to w.
+func (rd *Reader) CopyRun(ctx context.Context, run Run, w io.Writer) error {
+	d, err := newDecoder()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return rd.fetch(ctx, d, run.refs, func(b []byte) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// copyStep is how much of a stream Copy holds the references of at once.
+const copyStep = 4 << 20
+
+// Copy writes a whole stream to w.
+func (rd *Reader) Copy(ctx context.Context, s Stream, w io.Writer) error {
+	var n int64
+	for run, err := range rd.Runs(ctx, s, copyStep) {
+		if err != nil {
+			return err
+		}
+		if err := rd.CopyRun(ctx, run, w); err != nil {
+			return err
+		}
+		n += run.Bytes
+	}
+	if n != s.Bytes {
+		return fmt.Errorf("repository: %w: stream of %d bytes where the commit says %d", ErrCorrupt, n, s.Bytes)
+	}
+	return nil
+}
+
+// place is where a chunk lies, with what is needed to open it.
+type place struct {
+	ref Ref
+	at  catalog.Location
+}
+
+// maxRange is how much of a pack is asked for at once.
+const maxRange = 4 << 20
+
+// fetch gives the content of each chunk, in order, to use.
+func (rd *Reader) fetch(ctx context.Context, d *zstd.Decoder, refs []Ref, use func([]byte) error) error {
+	var span []place
+	name := newNamer(rd.repo.idKey)
+	for _, ref := range refs {
+		at, ok, err := rd.repo.catalog.Find(ref.ID)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("repository: chunk %s: %w: the catalog knows no pack that holds it", ref.ID, ErrUnavailable)
+		}
+		p := place{ref, at}
+		if len(span) > 0 && !joins(span, p) {
+			if err := rd.fetchSpan(ctx, d, name, span, use); err != nil {
+				return err
+			}
+			span = span[:0]
+		}
+		span = append(span, p)
+	}
+	if len(span) == 0 {
+		return nil
+	}
+	return rd.fetchSpan(ctx, d, name, span, use)
+}
+
+// joins reports whether p lies right behind the span and both fit into one
+// request.
+func joins(span []place, p place) bool {
+	first, last := span[0].at, span[len(span)-1].at
+	return p.at.Pack == last.Pack && p.at.Offset == last.Offset+last.Stored &&
+		p.at.Offset+p.at.Stored-first.Offset <= maxRange
+}
+
+// fetchSpan reads neighbouring chunks of one pack from the first site that has
+// the right bytes.
+func (rd *Reader) fetchSpan(ctx context.Context, d *zstd.Decoder, name *namer, span []place, use func([]byte) error) error {
+	pack, err := rd.pack(span[0].at.Pack)
+	if err != nil {
+		return err
+	}
+	object := catalog.PackName(pack.pack.SHA256)
+	var errs []error
+	for _, site := range rd.order() {
+		contents, err := rd.readSpan(ctx, d, name, site, object, pack, span)
+		if err == nil {
+			return useAll(contents, span, use)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		errs = append(errs, err)
+		rd.passOver(site, object, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(errs...))
+}
+
+func useAll(contents []byte, span []place, use func([]byte) error) error {
+	for _, p := range span {
+		if err := use(contents[:p.at.Raw]); err != nil {
+			return err
+		}
+		contents = contents[p.at.Raw:]
+	}
+	return nil
+}
+
+// readSpan reads, opens and checks every chunk of the span before any is used,
+// so that bad bytes from one site can be replaced by good ones from another.
+func (rd *Reader) readSpan(ctx context.Context, d *zstd.Decoder, name *namer, site Site, object string, pack openedPack, span []place) ([]byte, error) {
+	first, last := span[0].at, span[len(span)-1].at
+	length := int64(last.Offset) + int64(last.Stored) - int64(first.Offset)
+	body, err := site.Store.Get(ctx, object, int64(first.Offset), length)
+	if err != nil {
+		return nil, err
+	}
+	sealed := make([]byte, length)
+	_, err = io.ReadFull(body, sealed)
+	if closeErr := body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, &ObjectError{site.Name, object, err}
+	}
+	rd.mu.Lock()
+	rd.bytes[site.Name] += length
+	rd.mu.Unlock()
+	var raw int64
+	for _, p := range span {
+		raw += int64(p.at.Raw)
+	}
+	contents := make([]byte, 0, raw)
+	for _, p := range span {
+		part := sealed[p.at.Offset-first.Offset:][:p.at.Stored]
+		if contents, err = rd.openChunk(d, name, pack, p, part, contents); err != nil {
+			return nil, &ObjectError{site.Name, object, fmt.Errorf("at byte %d: %w", p.at.Offset, err)}
+		}
+	}
+	return contents, nil
+}
+
+func (rd *Reader) openChunk(d *zstd.Decoder, name *namer, pack openedPack, p place, sealed, dst []byte) ([]byte, error) {
+	encoded, err := pack.aead.Open(sealed[:0], sealNonce(int64(p.at.Offset)), sealed,
+		additional(rd.repo.id, byte(p.ref.Kind), p.ref.ID[:]))
+	if err != nil {
+		return dst, fmt.Errorf("%w: chunk does not decrypt", ErrCorrupt)
+	}
+	start := len(dst)
+	if dst, err = decode(d, dst, encoded, p.at.Raw); err != nil {
+		return dst, err
+	}
+	if name.id(p.ref.Kind, dst[start:]) != p.ref.ID {
+		return dst, fmt.Errorf("%w: chunk is not the one that its name says", ErrCorrupt)
+	}
+	return dst, nil
+}
+
+// pack returns a pack and the key that opens it. A pack that the snapshot's
+// commit does not name is an error: restore follows the commit, and a catalog
+// that says otherwise is wrong.
+func (rd *Reader) pack(ordinal uint32) (openedPack, error) {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	if o, ok := rd.aeads[ordinal]; ok {
+		return o, nil
+	}
+	p, err := rd.repo.catalog.PackAt(ordinal)
+	if err != nil {
+		return openedPack{}, err
+	}
+	if size, ok := rd.packs[p.SHA256]; !ok || size != p.Size {
+		return openedPack{}, fmt.Errorf("repository: %w: the commit does not name pack %x of %d bytes", ErrCorrupt, p.SHA256, p.Size)
+	}
+	key := rd.repo.keys[p.Key]
+	if key == nil {
+		return openedPack{}, fmt.Errorf("repository: pack %x: %w: sealed with key %s", p.SHA256, ErrWrongKey, keyID(p.Key))
+	}
+	o := openedPack{pack: p}
+	if o.aead, err = key.sealer(purposePack, p.Salt[:]); err == nil {
+		rd.aeads[ordinal] = o
+	}
+	return o, err
+}
+
+// order returns the sites to ask: as configured, those that did not answer a
+// moment ago last.
+func (rd *Reader) order() []Site {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	var up, rest []Site
+	now := rd.repo.clock.Now()
+	for _, s := range rd.sites {
+		if since, ok := rd.down[s.Name]; ok && now.Sub(since) < siteRest {
+			rest = append(rest, s)
+			continue
+		}
+		up = append(up, s)
+	}
+	return append(up, rest...)
+}
+
+// passOver notes that a site did not help. One that has the object wrong may
+// have the next one right; one that does not answer is asked last for a while.
+func (rd *Reader) passOver(site Site, object string, err error) {
+	if !storage.Permanent(err) && !errors.Is(err, ErrCorrupt) {
+		rd.mu.Lock()
+		rd.down[site.Name] = rd.repo.clock.Now()
+		rd.mu.Unlock()
+	}
+	if rd.notify != nil {
+		rd.notify(FallThrough{Site: site.Name, Object: object, Reason: err.Error()})
+	}
+}

@@ -1,0 +1,99 @@
+package repository
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+)
+
+// SnapshotInfo is a snapshot in a list.
+type SnapshotInfo struct {
+	ID            string
+	Function      string
+	RecoveryPoint time.Time
+	Started       time.Time
+	Ended         time.Time
+	Rows          int64
+	BytesRaw      int64
+	BytesNew      int64
+	BytesStored   int64
+	Sites         map[string]SiteState
+}
+
+// Durable returns the time since which some site holds the snapshot; ok is
+// false when none does, and then it is no recovery point yet.
+func (s *SnapshotInfo) Durable() (first time.Time, ok bool) {
+	for _, st := range s.Sites {
+		if st.State == StateDurable && (!ok || st.Durable.Before(first)) {
+			first, ok = st.Durable, true
+		}
+	}
+	return first, ok
+}
+
+func (r *Repository) info(s *catalog.Snapshot) SnapshotInfo {
+	return SnapshotInfo{
+		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Started: s.Started, Ended: s.Ended,
+		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: r.siteStates(s),
+	}
+}
+
+// Snapshots calls fn for the snapshots of a function, newest recovery point
+// first, or for those of all functions when function is empty, until fn
+// returns false. It includes snapshots that no site has acknowledged yet.
+func (r *Repository) Snapshots(function string, fn func(SnapshotInfo) bool) error {
+	return r.catalog.Snapshots(function, func(s *catalog.Snapshot) bool { return fn(r.info(s)) })
+}
+
+// Info returns what is known of one snapshot, by its id or the beginning of it.
+func (r *Repository) Info(id string) (SnapshotInfo, error) {
+	s, err := r.catalog.Snapshot(id)
+	if err != nil {
+		return SnapshotInfo{}, err
+	}
+	return r.info(s), nil
+}
+
+// Snapshot returns a snapshot as its commit tells it, by its id or the
+// beginning of it.
+func (r *Repository) Snapshot(_ context.Context, id string) (*Snapshot, error) {
+	record, err := r.catalog.Snapshot(id)
+	if err != nil {
+		return nil, err
+	}
+	var s Snapshot
+	if err := json.Unmarshal(record.Manifest, &s); err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	return &s, nil
+}
+
+// ReadCommit reads a snapshot from its commit object at a site rather than
+// from the catalog.
+func (r *Repository) ReadCommit(ctx context.Context, id, site string) (*Snapshot, error) {
+	place, err := r.Site(site)
+	if err != nil {
+		return nil, err
+	}
+	record, err := r.catalog.Snapshot(id)
+	if err != nil {
+		return nil, err
+	}
+	object, err := readObject(ctx, place, record.Commit, maxCommit)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openCommitObject(r.keys, record.Commit, object)
+	if err != nil {
+		return nil, &ObjectError{site, record.Commit, err}
+	}
+	for _, s := range c.Snapshots {
+		if s.ID == record.ID {
+			return s, nil
+		}
+	}
+	return nil, &ObjectError{site, record.Commit, fmt.Errorf("%w: it does not tell of snapshot %s", ErrCorrupt, record.ID)}
+}

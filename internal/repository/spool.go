@@ -1,0 +1,132 @@
+package repository
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// spool is the directory where objects wait until every site has them.
+type spool struct{ dir string }
+
+// openSpool makes the directory and removes what a crash left half written.
+func openSpool(dir string) (*spool, error) {
+	s := &spool{dir: dir}
+	if err := os.RemoveAll(s.temporary()); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	if err := os.MkdirAll(s.temporary(), 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	return s, nil
+}
+
+func (s *spool) temporary() string { return filepath.Join(s.dir, "tmp") }
+
+// path returns where an object waits. Names are flattened: the spool is small.
+func (s *spool) path(name string) string { return filepath.Join(s.dir, flatten(name)) }
+
+func flatten(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if c == '/' {
+			b[i] = '+'
+		}
+	}
+	return string(b)
+}
+
+func unflatten(file string) string {
+	b := []byte(file)
+	for i, c := range b {
+		if c == '+' {
+			b[i] = '/'
+		}
+	}
+	return string(b)
+}
+
+func (s *spool) create() (*os.File, error) {
+	f, err := os.CreateTemp(s.temporary(), "pack-*")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	return f, nil
+}
+
+// keep makes a finished file durable under the name of its object.
+func (s *spool) keep(f *os.File, name string) error {
+	err := f.Sync()
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), s.path(name))
+	}
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSpool, name, err)
+	}
+	return nil
+}
+
+// put writes a whole small object durably.
+func (s *spool) put(name string, body []byte) error {
+	f, err := s.create()
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(body); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("%w: %s: %w", ErrSpool, name, err)
+	}
+	return s.keep(f, name)
+}
+
+func (s *spool) remove(name string) error {
+	if err := os.Remove(s.path(name)); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	return nil
+}
+
+// sweep removes objects that no outbox waits for: what a crash left between
+// the writing of an object and its place in the catalog, or between its last
+// acknowledgement and its removal.
+func (s *spool) sweep(waiting func(name string) (bool, error)) error {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	for _, f := range files {
+		if f.IsDir() {
+			continue
+		}
+		name := unflatten(f.Name())
+		keep, err := waiting(name)
+		if err != nil {
+			return err
+		}
+		if keep {
+			continue
+		}
+		if err := s.remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}

@@ -1,0 +1,387 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/storage"
+)
+
+const (
+	// uploadParallel is how many packs go to one site at once.
+	uploadParallel = 3
+	// After a failure a site is tried again after retryMin, then twice as
+	// long each time up to retryMax, give or take a half.
+	retryMin = 500 * time.Millisecond
+	retryMax = 30 * time.Second
+)
+
+// SiteHealth says how the uploads to a site fare.
+type SiteHealth struct {
+	Failing bool      `json:"failing"`
+	Since   time.Time `json:"since,omitzero"` // of the first of the failures in a row
+	Error   string    `json:"error,omitempty"`
+	Objects int       `json:"objects_waiting"`
+	Bytes   int64     `json:"bytes_waiting"`
+}
+
+// uploadState is what uploaders and those who wait for them share.
+type uploadState struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at every change
+	wake    map[string]chan struct{}
+	failing map[string]failure
+}
+
+type failure struct {
+	since time.Time
+	err   error
+}
+
+func (u *uploadState) init(sites []Site) {
+	u.changed = make(chan struct{})
+	u.wake = map[string]chan struct{}{}
+	u.failing = map[string]failure{}
+	for _, s := range sites {
+		u.wake[s.Name] = make(chan struct{}, 1)
+	}
+}
+
+func (u *uploadState) notify() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	close(u.changed)
+	u.changed = make(chan struct{})
+}
+
+func (u *uploadState) change() <-chan struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.changed
+}
+
+// setFailing notes a failure, keeping the time of the first in a row, or its
+// end when err is nil.
+func (u *uploadState) setFailing(site string, now time.Time, err error) (first bool) {
+	u.mu.Lock()
+	was, failing := u.failing[site]
+	if err == nil {
+		delete(u.failing, site)
+	} else {
+		if !failing {
+			was.since = now
+		}
+		u.failing[site] = failure{since: was.since, err: err}
+	}
+	u.mu.Unlock()
+	u.notify()
+	return failing != (err != nil)
+}
+
+func (u *uploadState) failure(site string) (failure, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f, ok := u.failing[site]
+	return f, ok
+}
+
+// wake tells every uploader that something was queued.
+func (r *Repository) wake() {
+	for _, ch := range r.uploads.wake {
+		select {
+		case ch <- struct{}{}:
+		default: // it has been told already
+		}
+	}
+}
+
+// Health returns how each site fares.
+func (r *Repository) Health() (map[string]SiteHealth, error) {
+	out := map[string]SiteHealth{}
+	for _, site := range r.sites {
+		var h SiteHealth
+		var err error
+		if h.Objects, h.Bytes, err = r.catalog.Backlog(site.Name); err != nil {
+			return nil, err
+		}
+		if f, ok := r.uploads.failure(site.Name); ok {
+			h.Failing, h.Since, h.Error = true, f.since, f.err.Error()
+		}
+		out[site.Name] = h
+	}
+	return out, nil
+}
+
+// Upload sends what waits to each site, each at its own pace, until ctx ends.
+// A site that fails is tried again and again, and says so in the log when it
+// begins and when it ends; it never holds up another.
+func (r *Repository) Upload(ctx context.Context) error {
+	var group errgroup.Group
+	for _, site := range r.sites {
+		group.Go(func() error {
+			r.uploadSite(ctx, site)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (r *Repository) uploadSite(ctx context.Context, site Site) {
+	known := false // that the site holds this repository
+	pause := retryMin
+	for ctx.Err() == nil {
+		err := r.drain(ctx, site, &known)
+		if ctx.Err() != nil {
+			return
+		}
+		first := r.uploads.setFailing(site.Name, r.clock.Now(), err)
+		if err == nil {
+			if first {
+				r.log.Info("site is back and in step", "site", site.Name)
+			}
+			pause = retryMin
+			select {
+			case <-r.uploads.wake[site.Name]:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if first {
+			r.log.Error("site does not take its copies; they wait in the spool", "site", site.Name, "error", err)
+		}
+		known = false
+		jitter := time.Duration(rand.Int64N(int64(pause)))
+		if r.clock.Sleep(ctx, pause/2+jitter) != nil {
+			return
+		}
+		pause = min(2*pause, retryMax)
+	}
+}
+
+// drain sends everything that waits for one site, in order.
+func (r *Repository) drain(ctx context.Context, site Site, known *bool) error {
+	for {
+		entries, err := r.catalog.Outbox(site.Name, 4*uploadParallel)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		if !*known {
+			if err := r.checkRepository(ctx, site); err != nil {
+				return err
+			}
+			*known = true
+		}
+		if err := r.sendSome(ctx, site, entries); err != nil {
+			return err
+		}
+	}
+}
+
+// sendSome sends the packs at the head of the queue together, or the commit
+// that stands there alone.
+func (r *Repository) sendSome(ctx context.Context, site Site, entries []catalog.Entry) error {
+	if entries[0].Kind == catalog.KindCommit {
+		return r.send(ctx, site, entries[0])
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(uploadParallel)
+	for _, e := range entries {
+		if e.Kind == catalog.KindCommit {
+			break
+		}
+		group.Go(func() error { return r.send(ctx, site, e) })
+	}
+	return group.Wait()
+}
+
+// checkRepository makes sure that the site holds this repository before
+// anything is written to it.
+func (r *Repository) checkRepository(ctx context.Context, site Site) error {
+	there, err := readObject(ctx, site, configName, maxSmall)
+	if errors.Is(err, storage.ErrNotFound) {
+		return &ObjectError{site.Name, configName, fmt.Errorf(
+			"%w: the bucket is new or was emptied; run 'backupd init' to have it filled again", ErrNoRepository)}
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(there, r.config) {
+		return &ObjectError{site.Name, configName, fmt.Errorf("%w: check bucket and prefix", ErrOtherRepository)}
+	}
+	return nil
+}
+
+// send writes one object to one site and takes it out of the site's outbox.
+func (r *Repository) send(ctx context.Context, site Site, e catalog.Entry) error {
+	if err := r.sendBody(ctx, site, e); err != nil {
+		return err
+	}
+	last, err := r.catalog.Acknowledge(site.Name, e, r.clock.Now())
+	if err != nil {
+		return err
+	}
+	if last {
+		if err := r.spool.remove(e.Name); err != nil {
+			return err
+		}
+	}
+	if e.Kind == catalog.KindCommit {
+		r.uploads.notify()
+	}
+	return nil
+}
+
+func (r *Repository) sendBody(ctx context.Context, site Site, e catalog.Entry) error {
+	body, err := os.Open(r.spool.path(e.Name))
+	if os.IsNotExist(err) {
+		return r.copyFromOther(ctx, site, e)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	defer func() { _ = body.Close() }() // it was only read
+	return putBody(ctx, site, e, body)
+}
+
+// copyFromOther sends an object that has left the spool, from a site that has
+// it.
+func (r *Repository) copyFromOther(ctx context.Context, site Site, e catalog.Entry) error {
+	var errs []error
+	for _, other := range r.sites {
+		if other.Name == site.Name {
+			continue
+		}
+		b, err := readObject(ctx, other, e.Name, maxPack)
+		if err == nil && sum(b) != e.SHA256 {
+			err = &ObjectError{other.Name, e.Name, ErrCorrupt}
+		}
+		if err == nil {
+			return putBody(ctx, site, e, bytes.NewReader(b))
+		}
+		errs = append(errs, err)
+	}
+	return fmt.Errorf("object %s waits for site %s and is neither in the spool nor elsewhere: %w",
+		e.Name, site.Name, errors.Join(append(errs, ErrUnavailable)...))
+}
+
+// putBody writes an object; one that is there already must be the same.
+func putBody(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker) error {
+	err := site.Store.Put(ctx, storage.Object{Name: e.Name, Size: e.Size, SHA256: e.SHA256, Body: body})
+	if !errors.Is(err, storage.ErrExists) {
+		return err
+	}
+	if e.Kind == catalog.KindCommit {
+		there, err := readObject(ctx, site, e.Name, e.Size)
+		if err != nil {
+			return err
+		}
+		if sum(there) != e.SHA256 {
+			return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: another commit of that name is there", ErrCorrupt)}
+		}
+		return nil
+	}
+	info, err := site.Store.Stat(ctx, e.Name)
+	if err != nil {
+		return err
+	}
+	if info.Size != e.Size {
+		return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: %d bytes are there instead of %d", ErrCorrupt, info.Size, e.Size)}
+	}
+	return nil
+}
+
+func putObject(ctx context.Context, site Site, name string, body []byte) error {
+	return putBody(ctx, site, catalog.Entry{
+		Kind: catalog.KindCommit, Name: name, Size: int64(len(body)), SHA256: sum(body),
+	}, bytes.NewReader(body))
+}
+
+// Copy states of a snapshot at a site.
+const (
+	// StateDurable: the site has acknowledged the commit and all it names.
+	StateDurable = "durable"
+	// StateSpooled: it waits in the spool and is being sent.
+	StateSpooled = "spooled"
+	// StateMissing: it is not there and nothing is on its way.
+	StateMissing = "missing"
+)
+
+// SiteState says where a snapshot's copy for one site is.
+type SiteState struct {
+	State   string    `json:"state"`
+	Durable time.Time `json:"durable,omitzero"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// Wait waits until every site holds the snapshot. It gives up on a site that
+// has been failing for patience, and returns the state at each; the error is
+// not nil only when ctx ends or the catalog fails.
+func (r *Repository) Wait(ctx context.Context, snapshot string, patience time.Duration) (map[string]SiteState, error) {
+	start := r.clock.Now()
+	for {
+		change := r.uploads.change()
+		s, err := r.catalog.Snapshot(snapshot)
+		if err != nil {
+			return nil, err
+		}
+		states := r.siteStates(s)
+		if !r.worthWaiting(states, start, patience) {
+			return states, nil
+		}
+		// A site that hangs without failing changes nothing; look again.
+		tick, cancel := context.WithTimeout(ctx, time.Second)
+		select {
+		case <-change:
+		case <-tick.Done():
+		}
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return states, err
+		}
+	}
+}
+
+func (r *Repository) worthWaiting(states map[string]SiteState, start time.Time, patience time.Duration) bool {
+	for site, st := range states {
+		if st.State != StateSpooled {
+			continue
+		}
+		f, failing := r.uploads.failure(site)
+		since := f.since
+		if since.Before(start) {
+			since = start
+		}
+		if !failing || r.clock.Now().Sub(since) < patience {
+			return true
+		}
+	}
+	return false
+}
+
+// siteStates tells the state of a snapshot at every configured site.
+func (r *Repository) siteStates(s *catalog.Snapshot) map[string]SiteState {
+	out := map[string]SiteState{}
+	for _, site := range r.sites {
+		at, ok := s.Durable[site.Name]
+		if ok {
+			out[site.Name] = SiteState{State: StateDurable, Durable: at}
+			continue
+		}
+		st := SiteState{State: StateSpooled}
+		if f, failing := r.uploads.failure(site.Name); failing {
+			st.Error = f.err.Error()
+		}
+		out[site.Name] = st
+	}
+	return out
+}
