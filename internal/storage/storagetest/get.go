@@ -31,6 +31,7 @@ func testRanges(t *testing.T, s storage.Store) {
 		{900, -1, content[900:], nil},
 		{500, 0, nil, nil},
 		{1000, 0, nil, nil},
+		{1000, -1, nil, nil},
 		{0, 1001, nil, storage.ErrShort},
 		{999, 2, nil, storage.ErrShort},
 		{1000, 1, nil, storage.ErrShort},

@@ -1,0 +1,158 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/saypro/backupd/internal/storage"
+)
+
+// Answer is an error that a site answered with.
+type Answer struct {
+	Status  int    // of HTTP
+	Code    string // of S3, such as "NoSuchKey"; empty when there was none
+	Message string
+}
+
+// String says what the site said. A page of some proxy in place of a message
+// is cut short.
+func (a Answer) String() string {
+	const longest = 200
+	text := strings.Join(strings.Fields(a.Message), " ")
+	if len(text) > longest {
+		text = text[:longest] + "…"
+	}
+	s := fmt.Sprintf("HTTP %d", a.Status)
+	if a.Code != "" {
+		s += " " + a.Code
+	}
+	if text != "" && text != a.Code {
+		s += ": " + text
+	}
+	return s
+}
+
+// meaning is what an answer says in terms of the contract. Without a sentinel
+// it is temporary.
+type meaning struct {
+	sentinel error
+	hint     string
+}
+
+var (
+	hintKeys   = "check access_key and secret_key of the site"
+	hintRights = "the key may need the rights GetObject, PutObject, DeleteObject and ListBucket here"
+	hintClock  = "the clocks of this host and of the site differ; set the clock of this host"
+	hintRegion = "check region of the site"
+	hintBucket = "create the bucket, or correct bucket of the site"
+	hintFull   = "the site is full or over its quota"
+	hintServer = "the site has trouble of its own; look at its log"
+)
+
+// meanings are those of the codes of S3 and of the dialects of MinIO, Ceph,
+// Backblaze and versitygw. A status decides about all other codes.
+var meanings = map[string]meaning{
+	"NoSuchKey":                    {storage.ErrNotFound, ""},
+	"NotFound":                     {storage.ErrNotFound, ""},
+	"XMinioObjectNotFound":         {storage.ErrNotFound, ""},
+	"NoSuchBucket":                 {storage.ErrNoBucket, hintBucket},
+	"InvalidBucketName":            {storage.ErrNoBucket, hintBucket},
+	"PreconditionFailed":           {storage.ErrExists, ""},
+	"InvalidRange":                 {storage.ErrShort, ""},
+	"AccessDenied":                 {storage.ErrDenied, hintRights},
+	"AllAccessDisabled":            {storage.ErrDenied, hintRights},
+	"Forbidden":                    {storage.ErrDenied, hintKeys + "; " + hintRights},
+	"InvalidAccessKeyId":           {storage.ErrDenied, hintKeys},
+	"SignatureDoesNotMatch":        {storage.ErrDenied, hintKeys},
+	"InvalidToken":                 {storage.ErrDenied, hintKeys},
+	"ExpiredToken":                 {storage.ErrDenied, hintKeys},
+	"AuthorizationHeaderMalformed": {storage.ErrDenied, hintRegion},
+	"InvalidRegion":                {storage.ErrDenied, hintRegion},
+	"PermanentRedirect":            {storage.ErrDenied, hintRegion},
+	"RequestTimeTooSkewed":         {storage.ErrDenied, hintClock},
+	"RequestExpired":               {storage.ErrDenied, hintClock},
+	"BadDigest":                    {storage.ErrChecksum, ""},
+	"InvalidDigest":                {storage.ErrChecksum, ""},
+	"XAmzContentSHA256Mismatch":    {storage.ErrChecksum, ""},
+	"XAmzContentChecksumMismatch":  {storage.ErrChecksum, ""},
+	"NotImplemented":               {storage.ErrUnsupported, "this kind of S3 service cannot be used as it is"},
+
+	// Two writers of one name at the same moment. Neither may have won, so
+	// that trying again is right; the other's object shows itself then.
+	"ConditionalRequestConflict": {nil, "another writer was at the same object"},
+	"OperationAborted":           {nil, "another operation was under way"},
+	"XMinioStorageFull":          {nil, hintFull},
+	"QuotaExceeded":              {nil, hintFull},
+	"XMinioAdminBucketQuotaExceeded": {
+		nil, hintFull,
+	},
+	"SlowDown":                   {nil, "the site asks for fewer requests"},
+	"XMinioServerNotInitialized": {nil, "the site is starting"},
+}
+
+// Meaning returns the error and the hint for what a site answered.
+func Meaning(a Answer) (error, string) {
+	m, ok := meanings[a.Code]
+	if !ok {
+		m = byStatus(a.Status)
+	}
+	if m.sentinel == nil {
+		return errors.New(a.String()), m.hint
+	}
+	return fmt.Errorf("%w: %s", m.sentinel, a), m.hint
+}
+
+func byStatus(status int) meaning {
+	switch status {
+	case http.StatusNotFound:
+		return meanings["NoSuchKey"]
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return meanings["Forbidden"]
+	case http.StatusPreconditionFailed:
+		return meanings["PreconditionFailed"]
+	case http.StatusRequestedRangeNotSatisfiable:
+		return meanings["InvalidRange"]
+	case http.StatusMovedPermanently:
+		return meanings["PermanentRedirect"]
+	case http.StatusNotImplemented:
+		return meanings["NotImplemented"]
+	case http.StatusInsufficientStorage:
+		return meaning{nil, hintFull}
+	case http.StatusTooManyRequests:
+		return meanings["SlowDown"]
+	}
+	return meaning{nil, hintServer}
+}
+
+// Broken returns the error and the hint for a request that got no answer.
+// All of these may be over in a moment, and so are temporary.
+func Broken(err error, endpoint string) (error, string) {
+	var (
+		lookup      *net.DNSError
+		certificate *tls.CertificateVerificationError
+		unknown     x509.UnknownAuthorityError
+		timeout     net.Error
+	)
+	switch {
+	case errors.As(err, &lookup):
+		return err, "the host name of " + endpoint + " cannot be resolved"
+	case errors.As(err, &certificate), errors.As(err, &unknown):
+		return err, "the certificate of " + endpoint + " is not trusted by this host"
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return err, "the endpoint speaks http, not https"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return err, "nothing listens at " + endpoint + "; is the server running?"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return err, endpoint + " did not answer in time"
+	}
+	return err, "the connection to " + endpoint + " broke"
+}
