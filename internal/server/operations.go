@@ -1,0 +1,38 @@
+// Package server lets commands talk to the running service: an API over a
+// unix socket in the data directory, and the client for it. The client offers
+// the same methods as the engine itself, so a command need not know which of
+// the two answers.
+package server
+
+import (
+	"context"
+
+	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/snapshot"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// Operations is what can be asked of a backupd. The engine implements it, and
+// so does [Client], which passes every call on to the engine of the running
+// service.
+//
+// Snapshot and Verify work on several functions and may return results beside
+// an error: what was done before, and for the others.
+type Operations interface {
+	// Snapshot captures the named functions now; all of them when none is
+	// named.
+	Snapshot(ctx context.Context, functions []string, report progress.Reporter) ([]snapshot.Result, error)
+	// Snapshots lists the recovery points of a function, newest first; of all
+	// functions when function is empty.
+	Snapshots(ctx context.Context, function string) ([]engine.RecoveryPoint, error)
+	// Plan says what Restore would do, without touching the target.
+	Plan(ctx context.Context, req restore.Request) (restore.Plan, error)
+	// Restore brings a recovery point back into a database.
+	Restore(ctx context.Context, req restore.Request, report progress.Reporter) (restore.Result, error)
+	// Verify proves recovery points.
+	Verify(ctx context.Context, req engine.VerifyRequest, report progress.Reporter) ([]verify.Result, error)
+	// Status says how well the promises are being kept now.
+	Status(ctx context.Context) (engine.Status, error)
+}
