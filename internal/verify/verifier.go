@@ -1,0 +1,37 @@
+package verify
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// Verifier proves recovery points. All exported fields are set before the
+// first call and not changed after; several proofs may run at once.
+type Verifier struct {
+	Repository *repository.Repository
+	Catalog    *catalog.Catalog
+	// Scratch says where proofs restore to: a throwaway server on this host
+	// (the default) or scratch databases on a given server.
+	Scratch config.Scratch
+	// Dir holds what proofs need while they run: fetched packs, throwaway
+	// servers. It belongs to this Verifier alone.
+	Dir   string
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Jobs is how many connections load and read back at once; 0 means to
+	// choose by the number of processors.
+	Jobs int
+
+	// beforeContent, in tests, is called with the URL of the scratch database
+	// when it is loaded and its structure checked, before its rows are read
+	// back.
+	beforeContent func(url string)
+
+	mu     sync.Mutex
+	active map[string]bool // working folders and databases of running proofs
+}
