@@ -103,10 +103,21 @@ type features struct {
 
 var thisChunking = chunking{Algorithm: "row-threshold-1", Min: minChunk, Spacing: cutSpacing, Max: maxChunk, RowPart: maxRowPart}
 
+// What Init did at a site.
+const (
+	// InitMade: the repository was made there.
+	InitMade = "made"
+	// InitThere: it was there already.
+	InitThere = "there"
+	// InitMadeAgain: the site had lost what it acknowledged earlier, and is
+	// given everything again by the next upload.
+	InitMadeAgain = "made again"
+)
+
 // InitReport says what Init did at each site.
 type InitReport struct {
 	Repository string            `json:"repository"`
-	Sites      map[string]string `json:"sites"` // "made", "was there", "restored: N objects queued"
+	Sites      map[string]string `json:"sites"` // InitMade, InitThere, InitMadeAgain or what went wrong
 }
 
 // Init makes the repository on every site that has none and wraps its key for
@@ -143,27 +154,27 @@ func initSite(ctx context.Context, cat *catalog.Catalog, site Site, c *config, c
 	there, err := readObject(ctx, site, configName, maxSmall)
 	if err == nil {
 		if string(there) != string(conf) {
-			return "holds another repository", &ObjectError{site.Name, configName, ErrOtherRepository}
+			return "it holds another repository", &ObjectError{site.Name, configName, ErrOtherRepository}
 		}
-		return "was there", nil
+		return InitThere, nil
 	}
 	if !errors.Is(err, storage.ErrNotFound) {
-		return "failed", err
+		return err.Error(), err
 	}
 	if err := putObject(ctx, site, keyName(c.Key), wrapped); err != nil {
-		return "failed", err
+		return err.Error(), err
 	}
 	if err := putObject(ctx, site, configName, conf); err != nil {
-		return "failed", err
+		return err.Error(), err
 	}
 	queued, err := cat.ResetSite(site.Name)
 	if err != nil {
-		return "failed", err
+		return err.Error(), err
 	}
 	if queued > 0 {
-		return fmt.Sprintf("made again: %d objects queued", queued), nil
+		return InitMadeAgain, nil
 	}
-	return "made", nil
+	return InitMade, nil
 }
 
 func newConfig(now time.Time, recipients []age.Recipient) (conf, wrapped []byte, err error) {

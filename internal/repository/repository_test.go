@@ -513,7 +513,7 @@ func TestEmptiedBucketIsFilledAgainByInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Sites["onsite"] != "was there" || !strings.Contains(report.Sites["cloud"], "made again") {
+	if report.Sites["onsite"] != InitThere || report.Sites["cloud"] != InitMadeAgain {
 		t.Errorf("init reports %v", report.Sites)
 	}
 	b.open(t)

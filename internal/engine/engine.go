@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/snapshot"
+	"github.com/saypro/backupd/internal/source/postgres"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// Options are what an engine takes from its surroundings.
+type Options struct {
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Version is the version of the program, shown in the status.
+	Version string
+}
+
+// Engine is a configuration put to work. Its methods are safe for concurrent
+// use.
+type Engine struct {
+	cfg     *config.Config
+	clock   clock.Clock
+	log     *slog.Logger
+	version string
+
+	catalog    *catalog.Catalog
+	repository *repository.Repository
+	sources    map[string]*postgres.Source
+	taker      *snapshot.Taker
+	restorer   *restore.Restorer
+	verifier   *verify.Verifier
+
+	uploads background
+	busy    map[string]chan struct{} // a function is captured by whoever holds its token
+
+	mu      sync.Mutex
+	planner planner           // nil unless serving
+	running map[string]string // phase of each capture that runs
+}
+
+// uploadPatience is how long a snapshot command waits for a site that fails
+// before it says that the site lacks the copy.
+const uploadPatience = 15 * time.Second
+
+// Open opens the catalog, the repository and the sources of a configuration.
+// It connects to nothing but, when the catalog is new, to a site.
+func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
+	identities, err := readIdentities(cfg.Keys.IdentityFile)
+	if err != nil {
+		return nil, err
+	}
+	cat, err := openCatalog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
+		busy: map[string]chan struct{}{}, running: map[string]string{},
+	}
+	if err := e.assemble(ctx, identities); err != nil {
+		return nil, errors.Join(err, cat.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error {
+	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log)
+	if err != nil {
+		return err
+	}
+	e.repository, err = repository.Open(ctx, options)
+	if errors.Is(err, repository.ErrNoRepository) {
+		return fmt.Errorf("%w: run 'backupd init' first: %w", ErrNotInitialized, err)
+	}
+	if err != nil {
+		return err
+	}
+	if e.sources, err = openSources(e.cfg, e.clock, e.log); err != nil {
+		return err
+	}
+	for name := range e.cfg.Functions {
+		e.busy[name] = make(chan struct{}, 1)
+	}
+	e.taker = &snapshot.Taker{
+		Repository: e.repository, Catalog: e.catalog, Sources: e.sources, Clock: e.clock, Log: e.log,
+		MinSites: e.cfg.MinSites, Patience: uploadPatience,
+	}
+	e.restorer = &restore.Restorer{
+		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log, TempDir: tempDir(e.cfg),
+	}
+	e.verifier = &verify.Verifier{
+		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log,
+		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch,
+	}
+	return os.MkdirAll(tempDir(e.cfg), 0o700)
+}
+
+// Close ends the uploads, waits for them and closes the catalog. What they did
+// not send stays in the spool for the next time.
+func (e *Engine) Close() error {
+	return errors.Join(e.uploads.stop(), e.catalog.Close())
+}
+
+func tempDir(cfg *config.Config) string    { return filepath.Join(cfg.DataDir, "tmp") }
+func scratchDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "scratch") }
+
+func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	cat, err := catalog.Open(filepath.Join(cfg.DataDir, "catalog.db"))
+	if errors.Is(err, catalog.ErrInUse) {
+		return nil, fmt.Errorf("%w: another backupd works in %s; commands reach it through its socket there, "+
+			"a second 'backupd serve' must have a data_dir of its own", ErrCatalogBusy, cfg.DataDir)
+	}
+	return cat, err
+}
+
+func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger) (repository.Options, error) {
+	sites, err := openSites(cfg, c)
+	return repository.Options{
+		Catalog: cat, Sites: sites, Spool: filepath.Join(cfg.DataDir, "spool"), Identities: ids, Clock: c, Log: log,
+	}, err
+}
+
+func openSources(cfg *config.Config, c clock.Clock, log *slog.Logger) (map[string]*postgres.Source, error) {
+	out := map[string]*postgres.Source{}
+	for name, s := range cfg.Sources {
+		source, err := postgres.New(postgres.Options{
+			Name: name, URL: s.URL.Reveal(), Connections: s.Connections,
+			LockTimeout: s.LockTimeout, MaxSnapshotAge: s.MaxSnapshotAge, Clock: c, Log: log,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		out[name] = source
+	}
+	return out, nil
+}
+
+// background is work that runs from the first start until stop.
+type background struct {
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func (b *background) start(ctx context.Context, run func(context.Context) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cancel != nil {
+		return
+	}
+	// It outlives the request that started it and ends with the engine.
+	ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.done = make(chan error, 1)
+	go func() { b.done <- run(ctx) }()
+}
+
+func (b *background) stop() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cancel == nil {
+		return nil
+	}
+	b.cancel()
+	err := <-b.done
+	b.cancel = nil
+	return err
+}

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+
+	"filippo.io/age"
+
+	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/storage"
+	"github.com/saypro/backupd/internal/storage/dir"
+	"github.com/saypro/backupd/internal/storage/minio"
+	"github.com/saypro/backupd/internal/storage/s3"
+)
+
+// openSites returns the configured sites in order of preference, with retries.
+func openSites(cfg *config.Config, c clock.Clock) ([]repository.Site, error) {
+	var out []repository.Site
+	for _, name := range cfg.SiteOrder {
+		store, err := openSite(name, cfg.Sites[name])
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		out = append(out, repository.Site{Name: name, Store: storage.WithRetry(store, storage.DefaultRetry, c, nil)})
+	}
+	return out, nil
+}
+
+func openSite(name string, s config.Site) (storage.Store, error) {
+	switch s.Kind {
+	case "minio":
+		return minio.Open(minio.Options{
+			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
+			AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(),
+		})
+	case "s3":
+		return s3.Open(s3.Options{
+			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
+			AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(),
+		})
+	case "dir":
+		return dir.Open(dir.Options{Site: name, Path: s.Path, Prefix: s.Prefix})
+	default:
+		return nil, fmt.Errorf("site %s: unknown kind %q", name, s.Kind)
+	}
+}
+
+// readIdentities returns the identities in an age identity file.
+func readIdentities(path string) ([]age.Identity, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil, fmt.Errorf("%w: keys.identity_file: %w; 'backupd init' makes it, "+
+			"or put the identity of an existing repository there", ErrNotInitialized, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: keys.identity_file: %w", ErrConfig, err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	ids, err := age.ParseIdentities(f)
+	if err != nil {
+		return nil, fmt.Errorf("%w: keys.identity_file %s holds no age identity", ErrConfig, path)
+	}
+	return ids, nil
+}
