@@ -53,6 +53,10 @@ func NewBody(obj Object) (*Body, error) {
 // the errors of a body beyond recognition; this is the original.
 func (b *Body) Err() error { return b.err }
 
+// Complete tells whether every byte has been given out. Before that, no site
+// can have stored the object.
+func (b *Body) Complete() bool { return b.at == b.obj.Size }
+
 func (b *Body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err

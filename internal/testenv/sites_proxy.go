@@ -95,6 +95,11 @@ func (l *Link) connect(client net.Conn) {
 		_ = client.Close() // as the target would
 		return
 	}
+	// Small buffers, so that what the link holds back is held back.
+	for _, c := range []net.Conn{client, server} {
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)  // works without
+		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // works without
+	}
 	l.mu.Lock()
 	l.conns[client], l.conns[server] = struct{}{}, struct{}{}
 	l.mu.Unlock()

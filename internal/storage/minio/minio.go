@@ -87,13 +87,18 @@ func (s *Store) Put(ctx context.Context, obj storage.Object) error {
 	if err != nil {
 		return s.fail(ctx, "put", obj.Name, err)
 	}
-	if err := s.put(ctx, obj, body); err != nil {
-		if body.Err() != nil {
-			err = body.Err()
+	err = s.put(ctx, obj, body)
+	switch {
+	case err == nil:
+		return nil
+	case body.Err() != nil:
+		err = body.Err()
+	case miniogo.ToErrorResponse(err).StatusCode == 0 && ctx.Err() == nil && wire.Unheard(err, body):
+		if _, none := s.size(ctx, obj.Name); none == nil {
+			err = storage.ErrExists
 		}
-		return s.fail(ctx, "put", obj.Name, err)
 	}
-	return nil
+	return s.fail(ctx, "put", obj.Name, err)
 }
 
 // PutUnchecked implements [storage.ChecksumProber].
@@ -183,13 +188,24 @@ func (s *Store) Stat(ctx context.Context, name string) (storage.Info, error) {
 func (s *Store) size(ctx context.Context, name string) (int64, error) {
 	info, err := s.client.StatObject(ctx, s.bucket, s.keys.Key(name), miniogo.StatObjectOptions{})
 	if miniogo.ToErrorResponse(err).StatusCode == http.StatusNotFound {
-		// The answer has no body that could say what is missing.
-		if ok, bucketErr := s.client.BucketExists(ctx, s.bucket); bucketErr == nil && !ok {
-			return 0, storage.ErrNoBucket
-		}
-		return 0, storage.ErrNotFound
+		return 0, s.missing(ctx)
 	}
 	return info.Size, err
+}
+
+// missing says what a site without the object is missing: an answer to HEAD
+// has no body that could. One to a listing does, and is the same status when
+// it is the bucket, or with versitygw the key.
+func (s *Store) missing(ctx context.Context) error {
+	for object := range s.client.ListObjectsIter(ctx, s.bucket, miniogo.ListObjectsOptions{
+		Prefix: s.keys.Key(""), Recursive: true, MaxKeys: 1,
+	}) {
+		if miniogo.ToErrorResponse(object.Err).StatusCode == http.StatusNotFound {
+			return object.Err
+		}
+		break
+	}
+	return storage.ErrNotFound
 }
 
 // List implements [storage.Store].

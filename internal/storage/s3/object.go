@@ -23,13 +23,18 @@ func (s *Store) Put(ctx context.Context, obj storage.Object) error {
 	if err != nil {
 		return s.fail(ctx, "put", obj.Name, err)
 	}
-	if err := s.put(ctx, obj, body); err != nil {
-		if body.Err() != nil {
-			err = body.Err()
+	err = s.put(ctx, obj, body)
+	switch {
+	case err == nil:
+		return nil
+	case body.Err() != nil:
+		err = body.Err()
+	case status(err) == 0 && ctx.Err() == nil && wire.Unheard(err, body):
+		if _, none := s.size(ctx, obj.Name); none == nil {
+			err = storage.ErrExists
 		}
-		return s.fail(ctx, "put", obj.Name, err)
 	}
-	return nil
+	return s.fail(ctx, "put", obj.Name, err)
 }
 
 // PutUnchecked implements [storage.ChecksumProber].

@@ -132,17 +132,25 @@ func (s *Store) Stat(ctx context.Context, name string) (storage.Info, error) {
 func (s *Store) size(ctx context.Context, name string) (int64, error) {
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(s.keys.Key(name))})
 	if status(err) == http.StatusNotFound {
-		// The answer has no body that could say what is missing.
-		_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
-		if status(err) == http.StatusNotFound {
-			return 0, storage.ErrNoBucket
-		}
-		return 0, storage.ErrNotFound
+		return 0, s.missing(ctx)
 	}
 	if err != nil {
 		return 0, err
 	}
 	return aws.ToInt64(out.ContentLength), nil
+}
+
+// missing says what a site without the object is missing: an answer to HEAD
+// has no body that could. One to a listing does, and is the same status when
+// it is the bucket, or with versitygw the key.
+func (s *Store) missing(ctx context.Context) error {
+	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &s.bucket, Prefix: aws.String(s.keys.Key("")), MaxKeys: aws.Int32(1),
+	})
+	if status(err) == http.StatusNotFound {
+		return err
+	}
+	return storage.ErrNotFound
 }
 
 // List implements [storage.Store].

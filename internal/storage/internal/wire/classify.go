@@ -71,6 +71,7 @@ var meanings = map[string]meaning{
 	"AllAccessDisabled":            {storage.ErrDenied, hintRights},
 	"Forbidden":                    {storage.ErrDenied, hintKeys + "; " + hintRights},
 	"InvalidAccessKeyId":           {storage.ErrDenied, hintKeys},
+	"XAdminUserNotFound":           {storage.ErrDenied, hintKeys},
 	"SignatureDoesNotMatch":        {storage.ErrDenied, hintKeys},
 	"InvalidToken":                 {storage.ErrDenied, hintKeys},
 	"ExpiredToken":                 {storage.ErrDenied, hintKeys},
@@ -130,6 +131,14 @@ func byStatus(status int) meaning {
 		return meanings["SlowDown"]
 	}
 	return meaning{nil, hintServer}
+}
+
+// Unheard tells whether a PUT may have failed because the site answered early
+// and hung up, so that its answer was lost. It then has not stored the object,
+// and if there is one, that was the answer.
+func Unheard(err error, body *storage.Body) bool {
+	var timeout net.Error
+	return !body.Complete() && body.Err() == nil && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
 // Broken returns the error and the hint for a request that got no answer.

@@ -18,6 +18,11 @@ const DefaultStall = time.Minute
 // can lose its answer.
 const expectAbove = 256 << 10
 
+// writeBuffer bounds what the kernel holds of a body that counts as sent: on a
+// slow line all of it has to get through while we wait for the answer, which
+// must not look like a stall. At 60 s that is a line of 35 kB/s.
+const writeBuffer = 1 << 20
+
 // NewTransport returns connections to one site that fail when no byte moves
 // for the time of stall (DefaultStall when 0), however long a request as a
 // whole may take.
@@ -32,6 +37,9 @@ func NewTransport(stall time.Duration) http.RoundTripper {
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
+			}
+			if tcp, ok := c.(*net.TCPConn); ok {
+				_ = tcp.SetWriteBuffer(writeBuffer) // works without
 			}
 			return &stallConn{Conn: c, stall: stall}, nil
 		},
