@@ -8,12 +8,18 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// Kinds of runs.
+const (
+	RunSnapshot = "snapshot"
+	RunRestore  = "restore"
+)
+
 // Run is one attempt to do something: a snapshot, a restore. It is recorded
 // when it starts, so that one that never ended can be told from one that never
 // was.
 type Run struct {
 	Sequence uint64    `json:"sequence"`
-	Kind     string    `json:"kind"` // snapshot, restore
+	Kind     string    `json:"kind"` // RunSnapshot, RunRestore
 	Function string    `json:"function"`
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash

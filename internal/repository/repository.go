@@ -270,6 +270,26 @@ func siteConfig(ctx context.Context, site Site) (conf, wrapped []byte, err error
 	return conf, wrapped, err
 }
 
+// Look checks that a site holds a repository that one of the identities opens.
+func Look(ctx context.Context, site Site, identities []age.Identity) error {
+	conf, wrapped, err := siteConfig(ctx, site)
+	if err != nil {
+		return err
+	}
+	c, err := parseConfig(conf)
+	if err != nil {
+		return fmt.Errorf("site %s: %w", site.Name, err)
+	}
+	var id [16]byte
+	if _, err := hex.Decode(id[:], []byte(c.Repository)); err != nil {
+		return err
+	}
+	if _, err := unwrap(wrapped, identities, id); err != nil {
+		return &ObjectError{site.Name, keyName(c.Key), err}
+	}
+	return nil
+}
+
 func remember(cat *catalog.Catalog, conf, wrapped []byte) error {
 	if err := cat.SetMeta(metaKey, wrapped); err != nil {
 		return err

@@ -33,6 +33,9 @@ type SiteHealth struct {
 	Error   string    `json:"error,omitempty"`
 	Objects int       `json:"objects_waiting"`
 	Bytes   int64     `json:"bytes_waiting"`
+	// LastContact is when the site last took something or was seen to hold
+	// everything; zero when that has not been since the start.
+	LastContact time.Time `json:"last_contact,omitzero"`
 }
 
 // uploadState is what uploaders and those who wait for them share.
@@ -41,6 +44,7 @@ type uploadState struct {
 	changed chan struct{} // closed and replaced at every change
 	wake    map[string]chan struct{}
 	failing map[string]failure
+	contact map[string]time.Time
 }
 
 type failure struct {
@@ -52,6 +56,7 @@ func (u *uploadState) init(sites []Site) {
 	u.changed = make(chan struct{})
 	u.wake = map[string]chan struct{}{}
 	u.failing = map[string]failure{}
+	u.contact = map[string]time.Time{}
 	for _, s := range sites {
 		u.wake[s.Name] = make(chan struct{}, 1)
 	}
@@ -95,6 +100,18 @@ func (u *uploadState) failure(site string) (failure, bool) {
 	return f, ok
 }
 
+func (u *uploadState) touched(site string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.contact[site] = at
+}
+
+func (u *uploadState) lastContact(site string) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.contact[site]
+}
+
 // wake tells every uploader that something was queued.
 func (r *Repository) wake() {
 	for _, ch := range r.uploads.wake {
@@ -114,6 +131,7 @@ func (r *Repository) Health() (map[string]SiteHealth, error) {
 		if h.Objects, h.Bytes, err = r.catalog.Backlog(site.Name); err != nil {
 			return nil, err
 		}
+		h.LastContact = r.uploads.lastContact(site.Name)
 		if f, ok := r.uploads.failure(site.Name); ok {
 			h.Failing, h.Since, h.Error = true, f.since, f.err.Error()
 		}
@@ -184,6 +202,7 @@ func (r *Repository) drain(ctx context.Context, site Site, known *bool) error {
 		if err := r.sendSome(ctx, site, entries); err != nil {
 			return err
 		}
+		r.uploads.touched(site.Name, r.clock.Now())
 	}
 }
 

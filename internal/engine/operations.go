@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/snapshot"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// function returns the configured function of that name.
+func (e *Engine) function(name string) (config.Function, error) {
+	f, ok := e.cfg.Functions[name]
+	if !ok {
+		return f, fmt.Errorf("%w: function %q is not configured; there are %v", ErrUsage, name, e.cfg.FunctionOrder)
+	}
+	return f, nil
+}
+
+// chosen returns the named functions, or all in the order of their priority
+// when none is named.
+func (e *Engine) chosen(names []string) ([]config.Function, error) {
+	if len(names) == 0 {
+		names = e.cfg.FunctionOrder
+	}
+	var out []config.Function
+	for _, name := range names {
+		f, err := e.function(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b config.Function) int { return a.Priority - b.Priority })
+	return out, nil
+}
+
+// Snapshot captures the named functions now, all of them when none is named.
+// One that fails does not keep the others from being captured. The error
+// matches [ErrDegraded] when everything was done but not at every site.
+func (e *Engine) Snapshot(ctx context.Context, functions []string, report progress.Reporter) ([]snapshot.Result, error) {
+	chosen, err := e.chosen(functions)
+	if err != nil {
+		return nil, err
+	}
+	e.startUploads(ctx)
+	var results []snapshot.Result
+	var errs []error
+	for _, f := range chosen {
+		r, err := e.capture(ctx, f, report)
+		results = append(results, r)
+		if err == nil && r.Degraded {
+			err = fmt.Errorf("function %s: %w: %s", f.Name, ErrDegraded, lacking(r))
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return results, errors.Join(errs...)
+}
+
+func lacking(r snapshot.Result) string {
+	var out string
+	for _, name := range slices.Sorted(maps.Keys(r.Sites)) {
+		if s := r.Sites[name]; s.State != snapshot.StateDurable {
+			out += fmt.Sprintf("site %s does not hold snapshot %s yet (%s); ", name, r.Snapshot, s.State)
+		}
+	}
+	return out + "it is sent by the service, or by the next command, when the site takes it"
+}
+
+// capture takes one snapshot; a function is never captured twice at once.
+func (e *Engine) capture(ctx context.Context, f config.Function, report progress.Reporter) (snapshot.Result, error) {
+	token := e.busy[f.Name]
+	select {
+	case token <- struct{}{}:
+	default:
+		report.Report(progress.Event{Function: f.Name, Phase: "wait", Message: "a snapshot of " + f.Name + " is running; waiting for it to end"})
+		select {
+		case token <- struct{}{}:
+		case <-ctx.Done():
+			return snapshot.Result{Function: f.Name}, ctx.Err()
+		}
+	}
+	defer func() { <-token }()
+	defer e.setPhase(f.Name, "")
+	return e.taker.Take(ctx, f, func(ev progress.Event) {
+		e.setPhase(f.Name, ev.Phase)
+		report.Report(ev)
+	})
+}
+
+func (e *Engine) setPhase(function, phase string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if phase == "" {
+		delete(e.running, function)
+		return
+	}
+	e.running[function] = phase
+}
+
+func (e *Engine) startUploads(ctx context.Context) {
+	e.uploads.start(ctx, e.repository.Upload)
+}
+
+// Plan says what Restore would do, and touches nothing.
+func (e *Engine) Plan(ctx context.Context, req restore.Request) (restore.Plan, error) {
+	if _, err := e.function(req.Function); err != nil {
+		return restore.Plan{}, err
+	}
+	plan, err := e.restorer.Plan(ctx, req)
+	return plan, asUsage(err)
+}
+
+// Restore brings a recovery point back into a database.
+func (e *Engine) Restore(ctx context.Context, req restore.Request, report progress.Reporter) (restore.Result, error) {
+	if _, err := e.function(req.Function); err != nil {
+		return restore.Result{}, err
+	}
+	result, err := e.restorer.Restore(ctx, req, report)
+	return result, asUsage(err)
+}
+
+// asUsage marks errors that say that the request itself was wrong.
+func asUsage(err error) error {
+	if errors.Is(err, restore.ErrRequest) || errors.Is(err, verify.ErrRequest) || errors.Is(err, catalog.ErrNotFound) {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return err
+}
+
+// Verify proves recovery points: of each function asked for, from each site
+// asked for, the one named or the newest that the site holds. A proof that
+// finds a difference makes the error match [ErrDifference]; one that cannot be
+// carried out is a plain failure.
+func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.Reporter) ([]verify.Result, error) {
+	chosen, sites, err := e.toProve(&req)
+	if err != nil {
+		return nil, err
+	}
+	var results []verify.Result
+	var errs []error
+	for _, f := range chosen {
+		for _, site := range sites {
+			level := req.Level
+			if level == "" {
+				level = f.Prove.Level
+			}
+			r, err := e.prove(ctx, verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: level}, report)
+			results = append(results, r)
+			errs = append(errs, err)
+			if ctx.Err() != nil {
+				return results, errors.Join(errs...)
+			}
+		}
+	}
+	return results, errors.Join(errs...)
+}
+
+// toProve resolves what a request leaves open. A snapshot belongs to one
+// function, which then need not be named.
+func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error) {
+	if req.Snapshot != "" {
+		info, err := e.repository.Info(req.Snapshot)
+		if err != nil {
+			return nil, nil, asUsage(err)
+		}
+		if len(req.Functions) > 0 && !slices.Equal(req.Functions, []string{info.Function}) {
+			return nil, nil, fmt.Errorf("%w: snapshot %s belongs to function %s", ErrUsage, info.ID, info.Function)
+		}
+		req.Snapshot, req.Functions = info.ID, []string{info.Function}
+	}
+	if req.Level != "" && !slices.Contains(verify.Levels, req.Level) {
+		return nil, nil, fmt.Errorf("%w: level %q; there are %v", ErrUsage, req.Level, verify.Levels)
+	}
+	chosen, err := e.chosen(req.Functions)
+	if err != nil {
+		return nil, nil, err
+	}
+	if req.From == "" {
+		return chosen, e.cfg.SiteOrder, nil
+	}
+	if _, err := e.repository.Site(req.From); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return chosen, []string{req.From}, nil
+}
+
+// prove carries out one proof and turns what it found into an error.
+func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
+	r, err := e.verifier.Prove(ctx, req, report)
+	switch {
+	case err != nil:
+		return r, asUsage(err)
+	case r.Difference:
+		return r, fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
+			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+	case !r.Passed:
+		return r, fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
+			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+	}
+	return r, nil
+}
+
+func orNone(level string) string {
+	if level == "" {
+		return "no level"
+	}
+	return level
+}
+
+func firstFailure(r verify.Result) string {
+	for _, c := range r.Checks {
+		if !c.Passed {
+			return c.Name + ": " + c.Detail
+		}
+	}
+	return r.Error
+}
+
+// Snapshots lists the recovery points of a function, of all when function is
+// empty, newest first within a function.
+func (e *Engine) Snapshots(_ context.Context, function string) ([]RecoveryPoint, error) {
+	if function != "" {
+		if _, err := e.function(function); err != nil {
+			return nil, err
+		}
+	}
+	proofs, err := e.newestProofs()
+	if err != nil {
+		return nil, err
+	}
+	now := e.clock.Now()
+	points := []RecoveryPoint{}
+	err = e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
+		p := RecoveryPoint{
+			Function: s.Function, Snapshot: s.ID, RecoveryPoint: s.RecoveryPoint.UTC(),
+			AgeSeconds: now.Sub(s.RecoveryPoint).Seconds(), DurationSeconds: s.Ended.Sub(s.Started).Seconds(),
+			Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored,
+			Sites: map[string]PointAtSite{},
+		}
+		for name, st := range s.Sites {
+			p.Sites[name] = PointAtSite{
+				State: st.State, DurableAt: st.Durable, Error: st.Error,
+				Proof: e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+			}
+		}
+		points = append(points, p)
+		return true
+	})
+	return points, err
+}

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// proofKey names a copy: a function or a snapshot of it, at a site.
+type proofKey struct{ function, snapshot, site string }
+
+// proofs are the newest proofs that ended, for each thing one may ask about.
+type proofs struct {
+	of     map[proofKey]*catalog.Proof // by function and site, by snapshot and site
+	passed map[proofKey]*catalog.Proof // by function and site, those that passed
+}
+
+// newestProofs reads the record of proofs.
+func (e *Engine) newestProofs() (proofs, error) {
+	out := proofs{of: map[proofKey]*catalog.Proof{}, passed: map[proofKey]*catalog.Proof{}}
+	err := e.catalog.Proofs(func(p *catalog.Proof) bool {
+		if p.Ended.IsZero() {
+			return true // running, or cut short: it says nothing
+		}
+		byFunction := proofKey{function: p.Function, site: p.Site}
+		keep(out.of, byFunction, p)
+		keep(out.of, proofKey{snapshot: p.Snapshot, site: p.Site}, p)
+		if p.Passed {
+			keep(out.passed, byFunction, p)
+		}
+		return true
+	})
+	return out, err
+}
+
+// keep notes the first one seen, which is the newest.
+func keep(m map[proofKey]*catalog.Proof, k proofKey, p *catalog.Proof) {
+	if m[k] == nil {
+		m[k] = p
+	}
+}
+
+// describe tells of a proof for people; nil stays nil.
+func (e *Engine) describe(p *catalog.Proof) *Proof {
+	if p == nil {
+		return nil
+	}
+	out := &Proof{
+		Function: p.Function, Snapshot: p.Snapshot, Site: p.Site, Level: p.Level, Passed: p.Passed,
+		Meaning: verify.Meaning(p.Level), At: p.Ended.UTC(), AgeSeconds: e.clock.Now().Sub(p.Ended).Seconds(),
+		DurationSeconds: p.Ended.Sub(p.Started).Seconds(), Error: p.Error,
+	}
+	if s, err := e.repository.Info(p.Snapshot); err == nil {
+		out.RecoveryPoint = s.RecoveryPoint.UTC()
+	}
+	return out
+}

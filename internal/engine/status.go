@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/schedule"
+)
+
+// planner is what the status asks the scheduler for.
+type planner interface {
+	Next(function string) time.Time
+	NextProof(function string) time.Time
+	Plan(function string) schedule.Plan
+}
+
+// Status says how well the promises are kept now: it reads the catalog and
+// waits for no site.
+func (e *Engine) Status(context.Context) (Status, error) {
+	e.mu.Lock()
+	plan := e.planner
+	e.mu.Unlock()
+	s := Status{Time: e.clock.Now().UTC(), Version: e.version, Serving: plan != nil, Functions: []FunctionStatus{}, Sites: []SiteStatus{}}
+	health, err := e.repository.Health()
+	if err != nil {
+		return s, err
+	}
+	for _, name := range e.cfg.SiteOrder {
+		s.Sites = append(s.Sites, e.siteStatus(name, health[name]))
+		s.Degraded = s.Degraded || health[name].Failing
+	}
+	proofs, err := e.newestProofs()
+	if err != nil {
+		return s, err
+	}
+	runs, err := e.newestRuns()
+	if err != nil {
+		return s, err
+	}
+	for _, name := range slices.Sorted(slices.Values(e.cfg.FunctionOrder)) {
+		f, err := e.functionStatus(e.cfg.Functions[name], s.Time, proofs, runs[name], plan)
+		if err != nil {
+			return s, err
+		}
+		for _, site := range s.Sites {
+			if site.Error != "" {
+				f.Reasons = append(f.Reasons, fmt.Sprintf("site %s does not take copies: %s", site.Site, site.Error))
+			}
+		}
+		f.Degraded = len(f.Reasons) > 0
+		s.Degraded = s.Degraded || f.Degraded
+		s.Functions = append(s.Functions, f)
+	}
+	return s, nil
+}
+
+func (e *Engine) siteStatus(name string, h repository.SiteHealth) SiteStatus {
+	s := SiteStatus{
+		Site: name, Kind: e.cfg.Sites[name].Kind, LastContact: h.LastContact.UTC(), Error: h.Error,
+		QueuedObjects: int64(h.Objects), QueuedBytes: h.Bytes,
+	}
+	if h.LastContact.IsZero() {
+		s.LastContact = time.Time{}
+	}
+	if h.Failing || !h.LastContact.IsZero() {
+		reachable := !h.Failing
+		s.Reachable = &reachable
+	}
+	return s
+}
+
+// newestRuns returns the newest run of each function that is not running.
+func (e *Engine) newestRuns() (map[string]*catalog.Run, error) {
+	out := map[string]*catalog.Run{}
+	err := e.catalog.Runs(func(r *catalog.Run) bool {
+		if r.Kind == catalog.RunSnapshot && !r.Ended.IsZero() && out[r.Function] == nil {
+			out[r.Function] = r
+		}
+		return len(out) < len(e.cfg.Functions)
+	})
+	return out, err
+}
+
+func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs, run *catalog.Run, plan planner) (FunctionStatus, error) {
+	out := FunctionStatus{
+		Function: f.Name, Source: f.Source, RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(),
+		Cron: f.Cron, Sites: map[string]FunctionAtSite{},
+	}
+	newest, err := e.newestPoints(f.Name)
+	if err != nil {
+		return out, err
+	}
+	for _, site := range e.cfg.SiteOrder {
+		out.Sites[site] = e.functionAtSite(f, now, site, newest.at[site], proofs)
+		if p := out.Sites[site].Proof; p != nil && (out.LastProof == nil || p.At.After(out.LastProof.At)) {
+			out.LastProof = p
+		}
+	}
+	out.ExposureAnySeconds, out.ExposureAllSeconds = age(now, newest.anySite), age(now, newest.allSites)
+	out.MarginSeconds = margin(f.RPO, out.ExposureAnySeconds)
+	out.State = stateOf(out.MarginSeconds)
+	out.LastRun = describeRun(run)
+	e.mu.Lock()
+	out.Running = e.running[f.Name]
+	e.mu.Unlock()
+	out.Reasons = reasons(f, out, e.cfg.SiteOrder)
+	if plan != nil {
+		p := plan.Plan(f.Name)
+		out.IntervalSeconds, out.NextRun, out.NextProof = p.Interval.Seconds(), plan.Next(f.Name).UTC(), plan.NextProof(f.Name).UTC()
+		if p.Problem != "" {
+			out.Reasons = append(out.Reasons, p.Problem)
+		}
+	}
+	return out, nil
+}
+
+// points are the newest recovery points of a function.
+type points struct {
+	at       map[string]*repository.SnapshotInfo // by site
+	anySite  *repository.SnapshotInfo
+	allSites *repository.SnapshotInfo
+}
+
+func (e *Engine) newestPoints(function string) (points, error) {
+	out := points{at: map[string]*repository.SnapshotInfo{}}
+	err := e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
+		holders := 0
+		for name, st := range s.Sites {
+			if st.State != repository.StateDurable {
+				continue
+			}
+			holders++
+			if out.at[name] == nil {
+				out.at[name] = &s
+			}
+			if out.anySite == nil {
+				out.anySite = &s
+			}
+		}
+		if holders == len(e.cfg.SiteOrder) && out.allSites == nil {
+			out.allSites = &s
+		}
+		return out.allSites == nil
+	})
+	return out, err
+}
+
+func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, newest *repository.SnapshotInfo, proofs proofs) FunctionAtSite {
+	key := proofKey{function: f.Name, site: site}
+	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ExposureSeconds: age(now, newest)}
+	out.MarginSeconds = margin(f.RPO, out.ExposureSeconds)
+	out.State = stateOf(out.MarginSeconds)
+	if newest != nil {
+		out.Snapshot, out.RecoveryPoint = newest.ID, newest.RecoveryPoint.UTC()
+	}
+	if p := proofs.passed[key]; p != nil {
+		if s, err := e.repository.Info(p.Snapshot); err == nil {
+			out.ProvenExposureSeconds = age(now, &s)
+		}
+	}
+	return out
+}
+
+func age(now time.Time, s *repository.SnapshotInfo) *float64 {
+	if s == nil {
+		return nil
+	}
+	v := now.Sub(s.RecoveryPoint).Seconds()
+	return &v
+}
+
+func margin(rpo time.Duration, exposure *float64) *float64 {
+	if exposure == nil {
+		return nil
+	}
+	v := rpo.Seconds() - *exposure
+	return &v
+}
+
+func stateOf(margin *float64) string {
+	switch {
+	case margin == nil:
+		return StateUnknown
+	case *margin < 0:
+		return StateLate
+	default:
+		return StateGood
+	}
+}
+
+func describeRun(r *catalog.Run) *Run {
+	if r == nil {
+		return nil
+	}
+	return &Run{Snapshot: r.Snapshot, Started: r.Started.UTC(), DurationSeconds: r.Ended.Sub(r.Started).Seconds(), Error: r.Error}
+}
+
+// reasons says, a sentence each, what is not as it should be.
+func reasons(f config.Function, s FunctionStatus, sites []string) []string {
+	var out []string
+	for _, name := range sites {
+		at := s.Sites[name]
+		switch at.State {
+		case StateUnknown:
+			out = append(out, fmt.Sprintf("site %s holds no recovery point", name))
+		case StateLate:
+			out = append(out, fmt.Sprintf("site %s: the newest recovery point is %s old, the RPO is %s",
+				name, seconds(*at.ExposureSeconds), f.RPO))
+		}
+		if p := at.Proof; p != nil && !p.Passed {
+			out = append(out, fmt.Sprintf("site %s: the last proof failed: %s", name, p.Error))
+		}
+	}
+	if s.LastRun != nil && s.LastRun.Error != "" {
+		out = append(out, "the last run failed: "+s.LastRun.Error)
+	}
+	return out
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Second)
+}
