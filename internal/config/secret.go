@@ -1,6 +1,13 @@
 package config
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// hidden is what every Secret looks like from outside.
+const hidden = "[secret]"
 
 // Secret is a text that never shows itself in logs, errors or answers.
 type Secret string
@@ -8,7 +15,11 @@ type Secret string
 // Reveal returns the secret itself, for the one call that needs it.
 func (s Secret) Reveal() string { return string(s) }
 
-func (Secret) String() string               { return "[secret]" }
-func (Secret) GoString() string             { return "[secret]" }
-func (Secret) LogValue() slog.Value         { return slog.StringValue("[secret]") }
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+func (Secret) String() string               { return hidden }
+func (Secret) GoString() string             { return hidden }
+func (Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Format keeps the secret out of verbs that do not ask for a string: %d and
+// others would print the text itself inside their complaint.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }

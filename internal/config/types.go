@@ -1,76 +1,164 @@
+// Package config reads the configuration file: strictly, with all problems
+// reported at once, each with its line, its column and what to write instead.
 package config
 
 import "time"
 
+// The comments of this file are the descriptions in the JSON Schema that
+// editors show; see [Schema].
+
 // Config is one configuration file, checked and with every default filled in.
 type Config struct {
-	Version   int                 `yaml:"version"`
-	DataDir   string              `yaml:"data_dir"`
-	Keys      Keys                `yaml:"keys"`
-	Sites     map[string]Site     `yaml:"sites"`
-	Sources   map[string]Source   `yaml:"sources"`
-	Functions map[string]Function `yaml:"functions"`
-	Scratch   Scratch             `yaml:"scratch"`
+	// Version of this file's layout; this release reads version 1.
+	Version int `yaml:"version" jsonschema:"required,enum=1"`
+	// DataDir is the absolute path of the folder for the catalog, the spool and
+	// the control socket. Local disk, not a network share.
+	DataDir string `yaml:"data_dir" jsonschema:"required"`
+	// Keys says who can read the repository.
+	Keys Keys `yaml:"keys" jsonschema:"required"`
+	// Sites are the places that hold copies, each one complete by itself. The
+	// order in the file is the order of preference for restores.
+	Sites map[string]Site `yaml:"sites" jsonschema:"required"`
+	// Sources are the connections to the running databases.
+	Sources map[string]Source `yaml:"sources" jsonschema:"required"`
+	// Functions are the business functions that are protected.
+	Functions map[string]Function `yaml:"functions" jsonschema:"required"`
+	// Scratch says where proofs restore to.
+	Scratch Scratch `yaml:"scratch"`
 	// MinSites is how many sites must hold a recovery point before the run
 	// that made it counts as done. Default 1; fewer than all is reported as
 	// degraded.
-	MinSites int `yaml:"min_sites"`
+	MinSites int `yaml:"min_sites" jsonschema:"minimum=1,default=1"`
+
+	// SiteOrder and FunctionOrder hold the names in the order of the file.
+	SiteOrder     []string `yaml:"-" json:"-"`
+	FunctionOrder []string `yaml:"-" json:"-"`
 }
 
 // Keys says who can read the repository.
 type Keys struct {
-	// IdentityFile holds the daemon's age identity.
-	IdentityFile string `yaml:"identity_file"`
-	// Recipients are the age recipients that the repository key is wrapped
-	// for besides the daemon's own; at least one, the escrow.
-	Recipients []string `yaml:"recipients"`
+	// IdentityFile is the absolute path of the daemon's own age identity. Made
+	// by "backupd init" when it does not exist.
+	IdentityFile string `yaml:"identity_file" jsonschema:"required"`
+	// Recipients are the age recipients (age1…) that the repository key is
+	// wrapped for besides the daemon's own; at least one, the escrow, whose
+	// identity is kept away from this machine.
+	Recipients []string `yaml:"recipients" jsonschema:"required,minItems=1"`
 }
 
 // Site is a place that holds copies.
 type Site struct {
-	Kind      string `yaml:"kind"` // minio, s3, dir
-	Endpoint  string `yaml:"endpoint"`
-	Region    string `yaml:"region"`
-	Bucket    string `yaml:"bucket"`
-	Prefix    string `yaml:"prefix"`
+	// Kind is minio (a MinIO server), s3 (AWS or another S3 service) or dir (a
+	// folder, such as a mounted disk).
+	Kind string `yaml:"kind" jsonschema:"required,enum=minio,enum=s3,enum=dir"`
+	// Endpoint is the URL of the service: mandatory for minio; empty for s3
+	// means AWS.
+	Endpoint string `yaml:"endpoint"`
+	// Region of the bucket. Mandatory for kind s3 without an endpoint.
+	Region string `yaml:"region"`
+	// Bucket that holds the copies. It must exist.
+	Bucket string `yaml:"bucket"`
+	// Prefix is the folder inside the bucket, without a slash at either end.
+	// Empty: the bucket's root.
+	Prefix string `yaml:"prefix"`
+	// AccessKey of the service. For kind s3 both keys may be left out: the
+	// usual AWS chain (environment, profile, instance role) is asked then.
 	AccessKey string `yaml:"access_key"`
+	// AccessKeyFile is a file to read the access key from, instead of access_key.
+	AccessKeyFile string `yaml:"access_key_file"`
+	// SecretKey belongs to access_key. Better "${VARIABLE}" than the text itself.
 	SecretKey Secret `yaml:"secret_key"`
-	Path      string `yaml:"path"` // kind dir only
+	// SecretKeyFile is a file to read the secret key from, instead of
+	// secret_key; only its owner and group may read it.
+	SecretKeyFile string `yaml:"secret_key_file"`
+	// Path is the absolute path of the folder; kind dir only.
+	Path string `yaml:"path"`
 }
 
 // Source is a connection to a running database.
 type Source struct {
-	Kind           string        `yaml:"kind"` // postgres
-	URL            Secret        `yaml:"url"`
-	Connections    int           `yaml:"connections"`
-	LockTimeout    time.Duration `yaml:"lock_timeout"`
-	MaxSnapshotAge time.Duration `yaml:"max_snapshot_age"`
+	// Kind of the database: postgres.
+	Kind string `yaml:"kind" jsonschema:"required,enum=postgres"`
+	// URL of the database: postgres://user@host:5432/database. The password
+	// may come from a "${VARIABLE}", from ~/.pgpass or from url_file.
+	URL Secret `yaml:"url"`
+	// URLFile is a file to read the URL from, instead of url; only its owner
+	// and group may read it.
+	URLFile string `yaml:"url_file"`
+	// Connections is how many connections one snapshot may use. Default 4.
+	Connections int `yaml:"connections" jsonschema:"minimum=1,maximum=64,default=4"`
+	// LockTimeout is how long a snapshot waits for the locks that hold off
+	// changes of structure, before it gives up and tries again later. Default 5s.
+	LockTimeout time.Duration `yaml:"lock_timeout" jsonschema:"default=5s"`
+	// MaxSnapshotAge is how long a snapshot may hold a transaction open on the
+	// source, which holds back its vacuum. A longer run is abandoned. Default 1h.
+	MaxSnapshotAge time.Duration `yaml:"max_snapshot_age" jsonschema:"default=1h"`
 }
 
 // Function is a business function with its objectives and its scope in a
 // source. With neither schemas nor tables the scope is the whole database.
 type Function struct {
-	Name               string        `yaml:"-"`
-	Source             string        `yaml:"source"`
-	Schemas            []string      `yaml:"schemas"`
-	Tables             []string      `yaml:"tables"` // schema.name, * matches within a name
-	LargeObjects       bool          `yaml:"large_objects"`
-	RPO                time.Duration `yaml:"rpo"`
-	RTO                time.Duration `yaml:"rto"`
-	Priority           int           `yaml:"priority"`
-	TolerateFailedRuns int           `yaml:"tolerate_failed_runs"`
-	Cron               string        `yaml:"cron"` // instead of the derived interval
-	Prove              Prove         `yaml:"prove"`
+	Name string `yaml:"-" json:"-"`
+	// Source is the name of the source that holds the function's data.
+	Source string `yaml:"source" jsonschema:"required"`
+	// Schemas that belong to the function; * matches any part of a name.
+	Schemas []string `yaml:"schemas"`
+	// Tables that belong to the function, as schema.name; * matches any part
+	// of a name.
+	Tables []string `yaml:"tables"`
+	// LargeObjects says that the database's large objects belong to the
+	// function. Default false.
+	LargeObjects bool `yaml:"large_objects" jsonschema:"default=false"`
+	// RPO is the recovery point objective: at most so much data may be lost.
+	// The interval between snapshots is derived from it.
+	RPO time.Duration `yaml:"rpo" jsonschema:"required"`
+	// RTO is the recovery time objective: at most so long may a restore take.
+	RTO time.Duration `yaml:"rto" jsonschema:"required"`
+	// Priority decides between functions whose deadlines are equal; 1 goes
+	// first. Default 100.
+	Priority int `yaml:"priority" jsonschema:"minimum=1,maximum=1000,default=100"`
+	// TolerateFailedRuns is how many snapshots in a row may fail without
+	// breaking the RPO. Each one makes snapshots more frequent. Default 0.
+	TolerateFailedRuns int `yaml:"tolerate_failed_runs" jsonschema:"minimum=0,maximum=10,default=0"`
+	// Cron is a cron expression (UTC) for the snapshots, instead of the derived
+	// interval. It is checked against the RPO.
+	Cron string `yaml:"cron"`
+	// Prove is the schedule of the function's proofs.
+	Prove Prove `yaml:"prove"`
 }
 
 // Prove is the schedule of a function's proofs.
 type Prove struct {
-	Every time.Duration `yaml:"every"`
-	Level string        `yaml:"level"` // L0 … L5
+	// Every is the time between two proofs of the function; they take turns
+	// over the sites. Default 24h.
+	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Level that a proof reaches for: L0 objects present, L1 right bytes, L2
+	// decrypts and parses, L3 loads, L4 structure whole, L5 content equal to
+	// the source. Default L5.
+	Level string `yaml:"level" jsonschema:"enum=L0,enum=L1,enum=L2,enum=L3,enum=L4,enum=L5,default=L5"`
 }
 
 // Scratch is where proofs restore to.
 type Scratch struct {
-	Kind string `yaml:"kind"` // instance, database
-	URL  Secret `yaml:"url"`  // kind database only
+	// Kind is instance (a throwaway server from this machine's own PostgreSQL
+	// programs) or database (scratch databases on a given server). Default
+	// instance.
+	Kind string `yaml:"kind" jsonschema:"enum=instance,enum=database,default=instance"`
+	// URL of the server that scratch databases are made on; kind database only.
+	URL Secret `yaml:"url"`
+	// URLFile is a file to read the URL from, instead of url; only its owner
+	// and group may read it.
+	URLFile string `yaml:"url_file"`
 }
+
+// Values that stand where the file says nothing.
+const (
+	DefaultConnections    = 4
+	DefaultLockTimeout    = 5 * time.Second
+	DefaultMaxSnapshotAge = time.Hour
+	DefaultPriority       = 100
+	DefaultProveEvery     = 24 * time.Hour
+	DefaultProveLevel     = "L5"
+	DefaultMinSites       = 1
+	DefaultScratchKind    = "instance"
+)
