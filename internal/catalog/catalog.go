@@ -38,13 +38,14 @@ var (
 	bucketOutbox    = []byte("outbox")    // site → sequence → Entry
 	bucketSpooled   = []byte("spooled")   // object name → number of outboxes that wait for it
 	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
+	bucketManifests = []byte("manifests") // snapshot id → what its commit says of it
 	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
 	bucketRuns      = []byte("runs")      // sequence → Run
 	bucketProofs    = []byte("proofs")    // sequence → Proof
 
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketOutbox, bucketSpooled,
-		bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
+		bucketSnapshots, bucketManifests, bucketPoints, bucketRuns, bucketProofs,
 	}
 )
 

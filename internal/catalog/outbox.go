@@ -197,7 +197,7 @@ func releaseAll(tx *bbolt.Tx, box *bbolt.Bucket) error {
 }
 
 func backfill(tx *bbolt.Tx, site string) (int, error) {
-	snapshots, err := commitOrder(tx, false)
+	snapshots, err := commitOrder(tx)
 	if err != nil || len(snapshots) == 0 {
 		return 0, err
 	}

@@ -33,8 +33,10 @@ type Snapshot struct {
 	// names. A site that is not in it has not acknowledged it.
 	Durable map[string]time.Time `json:"durable,omitempty"`
 
-	// Manifest is the snapshot as the commit tells it.
-	Manifest json.RawMessage `json:"manifest"`
+	// Manifest is the snapshot as the commit tells it. It is kept apart and
+	// only filled in by [Catalog.Manifest]: it may be large, and lists and
+	// acknowledgements do not need it.
+	Manifest json.RawMessage `json:"-"`
 }
 
 // MetaLastCommit names the value that holds the name of the newest commit.
@@ -70,6 +72,9 @@ func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 }
 
 func putSnapshot(tx *bbolt.Tx, s *Snapshot) error {
+	if err := tx.Bucket(bucketManifests).Put([]byte(s.ID), s.Manifest); err != nil {
+		return err
+	}
 	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s); err != nil {
 		return err
 	}
@@ -90,7 +95,7 @@ func getSnapshot(tx *bbolt.Tx, id string) (*Snapshot, error) {
 
 // forgetSite takes a site out of what every snapshot says of its copies.
 func forgetSite(tx *bbolt.Tx, site string) error {
-	snapshots, err := commitOrder(tx, true)
+	snapshots, err := commitOrder(tx)
 	if err != nil {
 		return err
 	}
@@ -134,6 +139,24 @@ func (c *Catalog) Snapshot(id string) (*Snapshot, error) {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
 	return s, nil
+}
+
+// Manifest returns the snapshot of that id, or the beginning of it, with its
+// manifest.
+func (c *Catalog) Manifest(id string) (*Snapshot, error) {
+	s, err := c.Snapshot(id)
+	if err != nil {
+		return nil, err
+	}
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketManifests).Get([]byte(s.ID))
+		if v == nil {
+			return fmt.Errorf("catalog: manifest of snapshot %s: %w", s.ID, ErrNotFound)
+		}
+		s.Manifest = append(s.Manifest, v...)
+		return nil
+	})
+	return s, err
 }
 
 func completeID(tx *bbolt.Tx, prefix string) (string, error) {
@@ -192,17 +215,13 @@ func last(cur *bbolt.Cursor, prefix string) []byte {
 	return k
 }
 
-// commitOrder returns all snapshots in the order of their commits, with their
-// manifests only when asked.
-func commitOrder(tx *bbolt.Tx, manifests bool) ([]*Snapshot, error) {
+// commitOrder returns all snapshots in the order of their commits.
+func commitOrder(tx *bbolt.Tx) ([]*Snapshot, error) {
 	var out []*Snapshot
 	err := tx.Bucket(bucketSnapshots).ForEach(func(id, _ []byte) error {
 		s, err := getSnapshot(tx, string(id))
 		if err != nil {
 			return err
-		}
-		if !manifests {
-			s.Manifest = nil
 		}
 		out = append(out, s)
 		return nil

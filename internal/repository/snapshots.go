@@ -60,7 +60,7 @@ func (r *Repository) Info(id string) (SnapshotInfo, error) {
 // Snapshot returns a snapshot as its commit tells it, by its id or the
 // beginning of it.
 func (r *Repository) Snapshot(_ context.Context, id string) (*Snapshot, error) {
-	record, err := r.catalog.Snapshot(id)
+	record, err := r.catalog.Manifest(id)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/schedule"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// Serve takes snapshots and proves them on schedule, and sends what waits to
+// the sites, until ctx ends. A capture that runs then is abandoned: it leaves
+// nothing that could be listed, and its packs serve the next one.
+func (e *Engine) Serve(ctx context.Context) error {
+	if err := e.verifier.SweepScratch(ctx); err != nil {
+		e.log.Warn("what a crash left of earlier proofs could not be removed", "error", err)
+	}
+	e.reportCutShort()
+	e.startUploads(ctx)
+	s, err := schedule.New(schedule.Options{
+		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: duty{e}, History: history{e}, Clock: e.clock, Log: e.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	e.setPlanner(s)
+	defer e.setPlanner(nil)
+	return s.Run(ctx)
+}
+
+func (e *Engine) setPlanner(p planner) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.planner = p
+}
+
+func (e *Engine) jobs() []schedule.Job {
+	var out []schedule.Job
+	for _, name := range e.cfg.FunctionOrder {
+		f := e.cfg.Functions[name]
+		out = append(out, schedule.Job{
+			Function: name, RPO: f.RPO, Tolerate: f.TolerateFailedRuns, Cron: f.Cron, Priority: f.Priority,
+			ProveEvery: f.Prove.Every,
+		})
+	}
+	return out
+}
+
+// reportCutShort marks runs and proofs that a crash of ours cut short, so that
+// none looks as if it were still running.
+func (e *Engine) reportCutShort() {
+	const cut = "cut short: backupd ended before it did"
+	var runs []*catalog.Run
+	var proofs []*catalog.Proof
+	err := errors.Join(
+		e.catalog.Runs(func(r *catalog.Run) bool {
+			if r.Ended.IsZero() {
+				runs = append(runs, r)
+			}
+			return true
+		}),
+		e.catalog.Proofs(func(p *catalog.Proof) bool {
+			if p.Ended.IsZero() {
+				proofs = append(proofs, p)
+			}
+			return true
+		}))
+	for _, r := range runs {
+		r.Ended, r.Error = e.clock.Now(), cut
+		e.log.Warn("an earlier run was cut short", "kind", r.Kind, "function", r.Function, "started", r.Started)
+		err = errors.Join(err, e.catalog.PutRun(r))
+	}
+	for _, p := range proofs {
+		p.Ended, p.Error = e.clock.Now(), cut
+		e.log.Warn("an earlier proof was cut short", "function", p.Function, "site", p.Site, "started", p.Started)
+		err = errors.Join(err, e.catalog.PutProof(p))
+	}
+	if err != nil {
+		e.log.Error("the record of earlier runs could not be read", "error", err)
+	}
+}
+
+// duty is the engine as the scheduler uses it.
+type duty struct{ *Engine }
+
+// Snapshot takes one snapshot. A site that lacks it does not make the run a
+// failure: the recovery point exists, and the site is reported for itself.
+func (d duty) Snapshot(ctx context.Context, function string) error {
+	r, err := d.capture(ctx, d.cfg.Functions[function], nil)
+	if err != nil {
+		return err
+	}
+	log := d.log.Info
+	if r.Degraded {
+		log = d.log.Warn
+	}
+	log("snapshot taken", "function", function, "snapshot", r.Snapshot, "recovery_point", r.RecoveryPoint,
+		"seconds", r.DurationSeconds, "bytes_raw", r.BytesRaw, "bytes_new", r.BytesNew, "sites", r.Sites, "degraded", r.Degraded)
+	return nil
+}
+
+// Prove proves the newest recovery point that a site holds of a function.
+func (d duty) Prove(ctx context.Context, function, site string) error {
+	level := d.cfg.Functions[function].Prove.Level
+	var quiet progress.Reporter
+	r, err := d.prove(ctx, verify.Request{Function: function, From: site, Level: level}, quiet)
+	if err != nil {
+		return err
+	}
+	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot,
+		"level", r.Level, "meaning", verify.Meaning(r.Level), "seconds", r.DurationSeconds)
+	return nil
+}
+
+// history is what the scheduler plans from.
+type history struct{ *Engine }
+
+// enoughRuns is how many runs the planner's percentile is taken of.
+const enoughRuns = 100
+
+// Durations returns how long the last runs took from their start until as many
+// sites as asked for held the result, newest first.
+func (h history) Durations(function string) []time.Duration {
+	var out []time.Duration
+	err := h.catalog.Runs(func(r *catalog.Run) bool {
+		if r.Kind == catalog.RunSnapshot && r.Function == function && r.DurableSeconds > 0 {
+			out = append(out, time.Duration(r.DurableSeconds*float64(time.Second)))
+		}
+		return len(out) < enoughRuns
+	})
+	if err != nil {
+		h.log.Error("the record of runs could not be read", "function", function, "error", err)
+	}
+	return out
+}
+
+// LastPoint returns the consistency point of the newest snapshot that enough
+// sites hold.
+func (h history) LastPoint(function string) (at time.Time, ok bool) {
+	err := h.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
+		holders := 0
+		for _, st := range s.Sites {
+			if st.State == repository.StateDurable {
+				holders++
+			}
+		}
+		if holders >= h.cfg.MinSites {
+			at, ok = s.RecoveryPoint, true
+		}
+		return !ok
+	})
+	if err != nil {
+		h.log.Error("the snapshots could not be read", "function", function, "error", err)
+	}
+	return at, ok
+}
+
+// LastProof returns when a function was last proven from a site, whatever came
+// of it.
+func (h history) LastProof(function, site string) (at time.Time, ok bool) {
+	err := h.catalog.Proofs(func(p *catalog.Proof) bool {
+		if p.Function == function && p.Site == site && !p.Ended.IsZero() {
+			at, ok = p.Ended, true
+		}
+		return !ok
+	})
+	if err != nil {
+		h.log.Error("the record of proofs could not be read", "function", function, "error", err)
+	}
+	return at, ok
+}
