@@ -59,13 +59,6 @@ type check struct {
 	Detail string `json:"detail"`
 }
 
-type restorePlan struct {
-	Snapshot            string    `json:"snapshot"`
-	RecoveryPoint       time.Time `json:"recovery_point"`
-	ExpectedLossSeconds float64   `json:"expected_loss_seconds"`
-	Tables              []table   `json:"tables"`
-}
-
 type restoreResult struct {
 	Snapshot        string             `json:"snapshot"`
 	RecoveryPoint   time.Time          `json:"recovery_point"`

@@ -50,14 +50,14 @@ func Live(ctx context.Context, url string, perSecond float64, seed uint64) (*Tra
 	}
 	c := customer{conn: conn, rand: rand.New(rand.NewPCG(seed, 1))}
 	if err := c.look(ctx); err != nil {
-		conn.Close(context.WithoutCancel(ctx))
+		_ = conn.Close(context.WithoutCancel(ctx)) // the error that counts is known
 		return nil, fmt.Errorf("market: live: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &Traffic{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
-		defer conn.Close(context.WithoutCancel(ctx))
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all is committed
 		err := t.run(ctx, c, rate.NewLimiter(rate.Limit(perSecond), 1))
 		t.mu.Lock()
 		t.err = err

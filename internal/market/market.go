@@ -87,7 +87,7 @@ func runAll(ctx context.Context, url string, fill *strings.Replacer, names ...st
 	if err != nil {
 		return fmt.Errorf("market: connect: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all is committed
 	for _, name := range append([]string{"prelude"}, names...) {
 		text, err := scripts.ReadFile("sql/" + name + ".sql")
 		if err != nil {
@@ -107,7 +107,7 @@ func Size(ctx context.Context, url string) (bytes, rows int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("market: connect: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all is committed
 	err = conn.QueryRow(ctx, `
 		SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint, coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -125,7 +125,7 @@ func TestCutAndReturn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer body.Close()
+			defer func() { _ = body.Close() }() // only read
 			if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, content) {
 				t.Errorf("%d bytes came back, %v", len(got), err)
 			}
