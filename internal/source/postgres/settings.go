@@ -38,6 +38,10 @@ var pinned = map[string]string{
 	"idle_session_timeout":                "0",
 	"transaction_timeout":                 "0",
 	"restrict_nonsystem_relation_kind":    "view, foreign-table",
+	// Plans that read the pages of a part, only these and in their order.
+	"enable_tidscan":                  "on",
+	"max_parallel_workers_per_gather": "0",
+	"jit":                             "off",
 }
 
 // pin gives the session the settings that every session here has. Settings

@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/saypro/backupd/internal/pgserver"
+)
+
+// Schema writes the definitions of everything in the scope to w, as pg_dump
+// made them under the snapshot: an archive in the custom format for
+// pg_restore. Archives of unchanged definitions by the same pg_dump are equal
+// byte for byte.
+func (c *Capture) Schema(ctx context.Context, w io.Writer) error {
+	return c.do(ctx, "dumping the schema", func(ctx context.Context) error {
+		program, err := dumpProgram(c.point)
+		if err != nil {
+			return err
+		}
+		env, err := clientEnvironment(c.source.opts.URL, applicationName(c.sel.Function))
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, program, c.dumpArguments()...)
+		cmd.Env = env
+		cmd.Dir = "/"
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 5 * time.Second
+		header := &headerWriter{w: w}
+		stderr := &tail{most: 8 << 10}
+		cmd.Stdout, cmd.Stderr = header, stderr
+		if err := cmd.Run(); err != nil {
+			return dumpError(header.err, err, stderr.String())
+		}
+		if text := stderr.String(); text != "" {
+			c.source.opts.Log.WarnContext(ctx, "pg_dump has something to say",
+				"source", c.source.opts.Name, "function", c.sel.Function, "text", text)
+		}
+		return header.flush()
+	})
+}
+
+// dumpError tells why pg_dump failed, with its own words.
+func dumpError(writing, running error, text string) error {
+	if writing != nil {
+		return fmt.Errorf("handing on the archive: %w", writing)
+	}
+	if text == "" {
+		return fmt.Errorf("pg_dump: %w", running)
+	}
+	return fmt.Errorf("pg_dump: %w: %s", running, text)
+}
+
+// dumpProgram finds a pg_dump that can read the server.
+func dumpProgram(point Point) (string, error) {
+	server := point.ServerVersionNum / 10000
+	program, err := pgserver.Binary("pg_dump")
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", fmt.Errorf("%w: install postgresql-client-%d or newer", err, server)
+	}
+	if err != nil {
+		return "", err
+	}
+	major, err := pgserver.Major(program)
+	if err != nil {
+		return "", err
+	}
+	if major < server {
+		return "", fmt.Errorf("%s is of version %d and cannot read a server of version %d: install postgresql-client-%[3]d or newer",
+			program, major, server)
+	}
+	return program, nil
+}
+
+// dumpArguments are those of pg_dump. Where the database is comes in its
+// environment.
+func (c *Capture) dumpArguments() []string {
+	args := []string{
+		"--format=custom", "--schema-only", "--no-password", "--strict-names", "--compress=0",
+		"--snapshot=" + c.snapshot.name,
+		fmt.Sprintf("--lock-wait-timeout=%d", c.source.opts.LockTimeout.Milliseconds()),
+	}
+	if c.point.Encoding == "SQL_ASCII" {
+		args = append(args, "--encoding=SQL_ASCII")
+	} else {
+		args = append(args, "--encoding=UTF8")
+	}
+	switch {
+	case c.sel.Whole():
+	case len(c.sel.Tables) == 0:
+		for _, name := range c.sel.schemaNames {
+			args = append(args, "--schema="+dumpPattern(name))
+		}
+	default:
+		for _, r := range c.sel.relations {
+			args = append(args, "--table="+dumpPattern(r.Schema)+"."+dumpPattern(r.Name))
+		}
+	}
+	return args
+}
+
+// dumpPattern writes a name so that pg_dump takes it as it is: in quotes no
+// character stands for others.
+func dumpPattern(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	most int
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if over := len(t.text) - t.most; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return string(bytes.TrimSpace(t.text)) }

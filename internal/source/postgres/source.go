@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/saypro/backupd/internal/clock"
+)
+
+// Options say how a source is reached and how gently it is treated.
+type Options struct {
+	// Name is that of the source in the configuration, for messages.
+	Name string
+	// URL is its address; it may hold a password and appears in no message.
+	URL string
+	// Connections is the number of sessions that copy at once, 4 when 0. The
+	// session that holds the snapshot and pg_dump come on top.
+	Connections int
+	// LockTimeout bounds the wait for the locks of a capture, 5 s when 0: a
+	// waiting lock makes the users of the database wait too.
+	LockTimeout time.Duration
+	// MaxSnapshotAge ends a capture that has held its snapshot for longer,
+	// because that keeps the source from cleaning up; 0 means no end.
+	MaxSnapshotAge time.Duration
+	// Clock is the system's when nil.
+	Clock clock.Clock
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Source is a PostgreSQL database to capture from. It holds no connection and
+// is safe for concurrent use.
+type Source struct {
+	opts   Options
+	config *pgx.ConnConfig
+	// partBytes is the wanted size of a part of a table, on disk.
+	partBytes int64
+	// Between the steps of taking the locks and the snapshot, tests change
+	// the source here. Called where not nil.
+	hooks hooks
+}
+
+// hooks are called between the steps of a capture, in tests.
+type hooks struct {
+	planned, locked, exported func()
+}
+
+// New returns the source that opts describe. It opens no connection: an error
+// is about opts alone.
+func New(opts Options) (*Source, error) {
+	config, err := pgx.ParseConfig(opts.URL)
+	if err != nil {
+		// The error may quote the address, with the password in it.
+		return nil, fmt.Errorf("source %s: the url is not an address of PostgreSQL: "+
+			"write it as postgres://user@host:5432/database", opts.Name)
+	}
+	if opts.Connections < 0 || opts.LockTimeout < 0 || opts.MaxSnapshotAge < 0 {
+		return nil, fmt.Errorf("source %s: connections, lock_timeout and max_snapshot_age must not be negative", opts.Name)
+	}
+	if opts.Connections == 0 {
+		opts.Connections = 4
+	}
+	if opts.LockTimeout == 0 {
+		opts.LockTimeout = 5 * time.Second
+	}
+	if opts.Clock == nil {
+		opts.Clock = clock.System
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Source{opts: opts, config: config, partBytes: defaultPartBytes}, nil
+}
+
+// connect opens a session with the pinned settings, named after the function
+// it works for.
+func (s *Source) connect(ctx context.Context, function string) (*pgx.Conn, error) {
+	config := s.config.Copy()
+	config.RuntimeParams["application_name"] = applicationName(function)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	if err := pin(ctx, conn, s.opts.LockTimeout); err != nil {
+		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	}
+	return conn, nil
+}
+
+// applicationName is what the source's administrator sees in
+// pg_stat_activity.
+func applicationName(function string) string {
+	if function == "" {
+		return "backupd"
+	}
+	return "backupd/" + function
+}
+
+// wrap says in an error which function and source it is about and what was
+// being done.
+func (s *Source) wrap(scope Scope, doing string, err error) error {
+	if scope.Function == "" {
+		return fmt.Errorf("source %s: %s: %w", s.opts.Name, doing, err)
+	}
+	return fmt.Errorf("function %s: source %s: %s: %w", scope.Function, s.opts.Name, doing, err)
+}
