@@ -31,9 +31,8 @@ type answer struct {
 // command is backupd with arguments, in a process group of its own: Ctrl-C is
 // for the demonstration, which then ends what it has started.
 func (o *operator) command(ctx context.Context, args ...string) *exec.Cmd {
-	full := append([]string{"--config", o.config}, args...)
-	cmd := exec.CommandContext(ctx, o.program, full...) //nolint:gosec // the program under demonstration
-	cmd.Env = append(os.Environ(), o.env...)
+	cmd := exec.CommandContext(ctx, o.program, args...) //nolint:gosec // the program under demonstration
+	cmd.Env = append(append(os.Environ(), o.env...), "BACKUPD_CONFIG="+o.config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

@@ -104,6 +104,7 @@ func (w *world) checkFirst(ctx context.Context) error {
 	w.title("Check, before anything else")
 	w.say("The configuration is %s; it gives objectives, not schedules:", w.config)
 	w.say("how much data may be lost (RPO), how long it may be down (RTO).")
+	w.command("export BACKUPD_CONFIG=" + w.config)
 	return w.operator.show(ctx, 0, "check")
 }
 
