@@ -69,7 +69,7 @@ func open(o Options) (*Store, error) {
 	client, err := miniogo.New(endpoint.Host, &miniogo.Options{
 		Creds:      credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
 		Secure:     endpoint.Scheme == "https",
-		Transport:  wire.NewTransport(o.Stall),
+		Transport:  wire.NewTransport(o.Stall, nil),
 		Region:     o.Region,
 		MaxRetries: 1, // retrying is for storage.WithRetry
 	})

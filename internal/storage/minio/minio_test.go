@@ -1,8 +1,12 @@
 package minio_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/saypro/backupd/internal/storage"
+	"github.com/saypro/backupd/internal/storage/minio"
 	"github.com/saypro/backupd/internal/storage/storagetest/sitetest"
 	"github.com/saypro/backupd/internal/testenv"
 )
@@ -13,4 +17,30 @@ func TestConformanceMinIO(t *testing.T) {
 
 func TestConformanceVersitygw(t *testing.T) {
 	sitetest.Run(t, testenv.Sites(t).Cloud, "minio")
+}
+
+func TestOutage(t *testing.T) {
+	sitetest.Outage(t, testenv.PrivateSites(t).Onsite)
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, o := range []minio.Options{
+		{Site: "onsite", Bucket: "b", AccessKey: "k", SecretKey: "hunter2"},
+		{Site: "onsite", Endpoint: "127.0.0.1:9000", Bucket: "b", AccessKey: "k", SecretKey: "hunter2"},
+		{Site: "onsite", Endpoint: "http://k:hunter2@host", Bucket: "b"},
+		{Site: "onsite", Endpoint: "http://host", Bucket: "b", Prefix: "a//b", SecretKey: "hunter2"},
+	} {
+		_, err := minio.Open(o)
+		if !errors.Is(err, storage.ErrInvalid) || !strings.Contains(err.Error(), "onsite") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("Open = %v", err)
+		}
+	}
+}
+
+func TestPutIsPlain(t *testing.T) {
+	site := testenv.Sites(t).Onsite
+	server, seen := sitetest.Watched(t, site, false)
+	c := site.Config(site.Prefix())
+	c.Endpoint = server.URL
+	sitetest.PlainPut(t, testenv.OpenSite(t, site.Name, c, 0), seen)
 }

@@ -4,12 +4,15 @@ package s3
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -91,29 +94,41 @@ func open(o Options) (*Store, error) {
 // load says who we are and where the service is. With keys given, nothing in
 // the environment has a say.
 func load(o Options) (aws.Config, error) {
-	client := &http.Client{
-		Transport:     wire.NewTransport(o.Stall),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	if o.Region == "" && o.Endpoint != "" {
 		o.Region = "us-east-1"
 	}
 	cfg := aws.Config{
-		Region: o.Region, HTTPClient: client, Logger: logging.Nop{},
+		Region: o.Region, Logger: logging.Nop{},
 		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
 	}
+	var roots *x509.CertPool
 	if o.AccessKey == "" && o.SecretKey == "" {
-		found, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(o.Region),
-			config.WithHTTPClient(client), config.WithLogger(logging.Nop{}))
+		var err error
+		cfg, err = config.LoadDefaultConfig(context.Background(),
+			config.WithRegion(o.Region), config.WithLogger(logging.Nop{}))
 		if err != nil {
 			return aws.Config{}, fmt.Errorf("read the settings of the S3 client: %w", err)
 		}
-		cfg = found
+		roots = trusted(cfg)
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, fmt.Errorf("%w: region of the site is not given", storage.ErrInvalid)
 	}
+	cfg.HTTPClient = &http.Client{
+		Transport:     wire.NewTransport(o.Stall, roots),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return cfg, nil
+}
+
+// trusted returns the authorities that the environment (AWS_CA_BUNDLE) names,
+// or nil.
+func trusted(cfg aws.Config) *x509.CertPool {
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok || client.GetTransport().TLSClientConfig == nil {
+		return nil
+	}
+	return client.GetTransport().TLSClientConfig.RootCAs
 }
 
 // Stat implements [storage.Store].
@@ -238,6 +253,9 @@ func (s *Store) fail(ctx context.Context, op, name string, err error) error {
 		e.Err, e.Hint = wire.Meaning(wire.Answer{Status: status(err), Code: api.ErrorCode(), Message: api.ErrorMessage()})
 	case status(err) >= 300:
 		e.Err, e.Hint = wire.Meaning(wire.Answer{Status: status(err)})
+	case strings.Contains(err.Error(), "get credentials"):
+		e.Err = inner(err)
+		e.Hint = "no keys were found; set access_key and secret_key of the site, or what the S3 client looks at"
 	default:
 		e.Err, e.Hint = wire.Broken(inner(err), s.endpoint)
 	}

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"time"
@@ -25,8 +27,8 @@ const writeBuffer = 1 << 20
 
 // NewTransport returns connections to one site that fail when no byte moves
 // for the time of stall (DefaultStall when 0), however long a request as a
-// whole may take.
-func NewTransport(stall time.Duration) http.RoundTripper {
+// whole may take. Roots are the authorities to trust; nil: those of the system.
+func NewTransport(stall time.Duration, roots *x509.CertPool) http.RoundTripper {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
@@ -43,6 +45,7 @@ func NewTransport(stall time.Duration) http.RoundTripper {
 			}
 			return &stallConn{Conn: c, stall: stall}, nil
 		},
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   min(stall, 15*time.Second),
 		ResponseHeaderTimeout: stall,
 		ExpectContinueTimeout: 2 * time.Second,
