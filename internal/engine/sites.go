@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"filippo.io/age"
 
@@ -15,6 +16,10 @@ import (
 	"github.com/saypro/backupd/internal/storage/s3"
 )
 
+// siteRetry bridges a lost connection, not an outage: uploads are tried again
+// for as long as it takes, and a restore should go on to the next site soon.
+var siteRetry = storage.RetryPolicy{Attempts: 4, Base: 250 * time.Millisecond, Max: 2 * time.Second}
+
 // openSites returns the configured sites in order of preference, with retries.
 func openSites(cfg *config.Config, c clock.Clock) ([]repository.Site, error) {
 	var out []repository.Site
@@ -23,7 +28,7 @@ func openSites(cfg *config.Config, c clock.Clock) ([]repository.Site, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
-		out = append(out, repository.Site{Name: name, Store: storage.WithRetry(store, storage.DefaultRetry, c, nil)})
+		out = append(out, repository.Site{Name: name, Store: storage.WithRetry(store, siteRetry, c, nil)})
 	}
 	return out, nil
 }
