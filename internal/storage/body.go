@@ -3,6 +3,7 @@ package storage
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -62,7 +63,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 		return 0, err
 	}
@@ -83,7 +84,7 @@ func (b *Body) read(p []byte) (int, error) {
 	if b.at == b.obj.Size {
 		return n, b.check()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("the body ended after %d of %d bytes: %w", b.at, b.obj.Size, io.ErrUnexpectedEOF)
 	}
 	return n, err

@@ -42,7 +42,7 @@ type Site struct {
 	server *siteServer
 }
 
-var sharedSites = sync.OnceValues(func() (*SitePair, error) { return startSites() })
+var sharedSites = sync.OnceValues(startSites)
 
 // siteSerials number the prefixes and buckets of this process.
 var siteSerials atomic.Int64

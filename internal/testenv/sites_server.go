@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/saypro/backupd/internal/clock"
 )
 
 // Bin returns the path of a program that `make tools` builds.
@@ -80,7 +82,7 @@ func (s *siteServer) startAnywhere() error {
 
 func (s *siteServer) command() (*exec.Cmd, error) {
 	data := filepath.Join(s.dir, "data")
-	if err := os.MkdirAll(data, 0o755); err != nil {
+	if err := os.MkdirAll(data, 0o750); err != nil {
 		return nil, err
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.dir}
@@ -97,7 +99,7 @@ func (s *siteServer) command() (*exec.Cmd, error) {
 		args = append(args, "posix")
 		if !hasXattr(data) {
 			sidecar := filepath.Join(s.dir, "sidecar")
-			if err := os.MkdirAll(sidecar, 0o755); err != nil {
+			if err := os.MkdirAll(sidecar, 0o750); err != nil {
 				return nil, err
 			}
 			args = append(args, "--sidecar", sidecar)
@@ -160,7 +162,7 @@ func (s *siteServer) await() error {
 		path = "/minio/health/live"
 	}
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := clock.System.Now().Add(time.Minute); clock.System.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-s.done:
 			return fmt.Errorf("the server of site %s ended: %s", s.site.Name, &s.output)

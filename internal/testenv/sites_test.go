@@ -96,8 +96,10 @@ func echo(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
+const n = 100_000
+
 // exchange sends n bytes over a new connection and returns how many came back.
-func exchange(t *testing.T, address string, n int, patience time.Duration) int {
+func exchange(t *testing.T, address string, patience time.Duration) int {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -119,28 +121,27 @@ func exchange(t *testing.T, address string, n int, patience time.Duration) int {
 
 func TestProxy(t *testing.T) {
 	l := testenv.Proxy(t, echo(t))
-	const n = 100_000
-	if got := exchange(t, l.Address(), n, 10*time.Second); got != n {
+	if got := exchange(t, l.Address(), 10*time.Second); got != n {
 		t.Errorf("whole: %d bytes", got)
 	}
 	l.CutAfter(50_000)
-	if got := exchange(t, l.Address(), n, 10*time.Second); got != 50_000 {
+	if got := exchange(t, l.Address(), 10*time.Second); got != 50_000 {
 		t.Errorf("CutAfter: %d bytes", got)
 	}
-	if got := exchange(t, l.Address(), n, 10*time.Second); got != 0 {
+	if got := exchange(t, l.Address(), 10*time.Second); got != 0 {
 		t.Errorf("after the cut: %d bytes", got)
 	}
 	l.Restore()
-	if got := exchange(t, l.Address(), n, 10*time.Second); got != n {
+	if got := exchange(t, l.Address(), 10*time.Second); got != n {
 		t.Errorf("restored: %d bytes", got)
 	}
 	l.Hang()
-	if got := exchange(t, l.Address(), n, 200*time.Millisecond); got != 0 {
+	if got := exchange(t, l.Address(), 200*time.Millisecond); got != 0 {
 		t.Errorf("hung: %d bytes", got)
 	}
 	l.Restore()
 	l.Throttle(200_000)
-	if got := exchange(t, l.Address(), n, 300*time.Millisecond); got == 0 || got == n {
+	if got := exchange(t, l.Address(), 300*time.Millisecond); got == 0 || got == n {
 		t.Errorf("throttled: %d bytes in 0.3 s", got)
 	}
 }

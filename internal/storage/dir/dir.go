@@ -96,7 +96,7 @@ func (s *Store) get(ctx context.Context, name string, offset, length int64) (*re
 		length = info.Size() - offset
 	}
 	if length < 0 || offset+length > info.Size() {
-		f.Close()
+		_ = f.Close() // only read
 		return nil, storage.ErrShort
 	}
 	return &reader{
@@ -115,7 +115,7 @@ func openRegular(path string) (*os.File, fs.FileInfo, error) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close() // only read
 		return nil, nil, err
 	}
 	return f, info, nil

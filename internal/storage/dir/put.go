@@ -43,8 +43,9 @@ func (s *Store) put(ctx context.Context, obj storage.Object) error {
 	if err != nil {
 		return err
 	}
-	// Once the name is given the temporary one is only a second link.
-	defer os.Remove(temp)
+	// Once the name is given the temporary one is only a second link, and one
+	// that stays is removed when the site is opened.
+	defer func() { _ = os.Remove(temp) }()
 	if err := publish(temp, final); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (s *Store) write(ctx context.Context, body io.Reader) (name string, err err
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name()) // or later, when the site is opened
 		}
 	}()
 	// CreateTemp allows the owner only; an object is readable as the umask

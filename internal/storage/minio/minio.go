@@ -280,11 +280,11 @@ func (s *Store) fail(ctx context.Context, op, name string, err error) error {
 		e.Err = ctx.Err()
 	case storage.Permanent(err):
 	case answer.StatusCode != 0 || answer.Code != "":
-		e.Err, e.Hint = wire.Meaning(wire.Answer{
+		e.Hint, e.Err = wire.Meaning(wire.Answer{
 			Status: answer.StatusCode, Code: strings.TrimSpace(answer.Code), Message: answer.Message,
 		})
 	default:
-		e.Err, e.Hint = wire.Broken(err, s.endpoint)
+		e.Hint = wire.Broken(err, s.endpoint)
 	}
 	return e
 }

@@ -250,14 +250,15 @@ func (s *Store) fail(ctx context.Context, op, name string, err error) error {
 		e.Err = ctx.Err()
 	case storage.Permanent(err):
 	case errors.As(err, &api):
-		e.Err, e.Hint = wire.Meaning(wire.Answer{Status: status(err), Code: api.ErrorCode(), Message: api.ErrorMessage()})
+		e.Hint, e.Err = wire.Meaning(wire.Answer{Status: status(err), Code: api.ErrorCode(), Message: api.ErrorMessage()})
 	case status(err) >= 300:
-		e.Err, e.Hint = wire.Meaning(wire.Answer{Status: status(err)})
+		e.Hint, e.Err = wire.Meaning(wire.Answer{Status: status(err)})
 	case strings.Contains(err.Error(), "get credentials"):
 		e.Err = inner(err)
 		e.Hint = "no keys were found; set access_key and secret_key of the site, or what the S3 client looks at"
 	default:
-		e.Err, e.Hint = wire.Broken(inner(err), s.endpoint)
+		e.Err = inner(err)
+		e.Hint = wire.Broken(e.Err, s.endpoint)
 	}
 	return e
 }

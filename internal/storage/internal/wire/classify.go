@@ -99,16 +99,16 @@ var meanings = map[string]meaning{
 	"XMinioServerNotInitialized": {nil, "the site is starting"},
 }
 
-// Meaning returns the error and the hint for what a site answered.
-func Meaning(a Answer) (error, string) {
+// Meaning returns the hint and the error for what a site answered.
+func Meaning(a Answer) (hint string, err error) {
 	m, ok := meanings[a.Code]
 	if !ok {
 		m = byStatus(a.Status)
 	}
 	if m.sentinel == nil {
-		return errors.New(a.String()), m.hint
+		return m.hint, errors.New(a.String())
 	}
-	return fmt.Errorf("%w: %s", m.sentinel, a), m.hint
+	return m.hint, fmt.Errorf("%w: %s", m.sentinel, a)
 }
 
 func byStatus(status int) meaning {
@@ -141,9 +141,9 @@ func Unheard(err error, body *storage.Body) bool {
 	return !body.Complete() && body.Err() == nil && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
-// Broken returns the error and the hint for a request that got no answer.
-// All of these may be over in a moment, and so are temporary.
-func Broken(err error, endpoint string) (error, string) {
+// Broken returns the hint for a request that got no answer. All of these
+// errors may be over in a moment, and so are temporary.
+func Broken(err error, endpoint string) string {
 	var (
 		lookup      *net.DNSError
 		certificate *tls.CertificateVerificationError
@@ -152,16 +152,16 @@ func Broken(err error, endpoint string) (error, string) {
 	)
 	switch {
 	case errors.As(err, &lookup):
-		return err, "the host name of " + endpoint + " cannot be resolved"
+		return "the host name of " + endpoint + " cannot be resolved"
 	case errors.As(err, &certificate), errors.As(err, &unknown):
-		return err, "the certificate of " + endpoint + " is not trusted by this host"
+		return "the certificate of " + endpoint + " is not trusted by this host"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return err, "the endpoint speaks http, not https"
+		return "the endpoint speaks http, not https"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return err, "nothing listens at " + endpoint + "; is the server running?"
+		return "nothing listens at " + endpoint + "; is the server running?"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		return err, endpoint + " did not answer in time"
+		return endpoint + " did not answer in time"
 	}
-	return err, "the connection to " + endpoint + " broke"
+	return "the connection to " + endpoint + " broke"
 }

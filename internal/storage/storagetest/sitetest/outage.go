@@ -25,7 +25,10 @@ func Outage(t *testing.T, site *testenv.Site) {
 		Attempts: 100, Base: 100 * time.Millisecond, Max: 300 * time.Millisecond,
 	}, clock.System, nil)
 	content := storagetest.Bytes(1, 8<<20)
-	storagetest.Put(t, plain, "p/before", content)
+	// What is read must be more than the buffers on the way hold, from which
+	// it would arrive after the server's death.
+	large := storagetest.Bytes(2, 32<<20)
+	storagetest.Put(t, plain, "p/before", large)
 
 	// killed runs do, kills the server in the middle, and waits for the end.
 	killed := func(do func() error, restart bool) error {
@@ -47,7 +50,7 @@ func Outage(t *testing.T, site *testenv.Site) {
 	get := func(s storage.Store) func() error {
 		return func() error {
 			got, err := storagetest.Read(t.Context(), s, "p/before", 0, -1)
-			if err == nil && !bytes.Equal(got, content) {
+			if err == nil && !bytes.Equal(got, large) {
 				t.Error("other bytes came back")
 			}
 			return err
