@@ -87,7 +87,7 @@ var rareQueries = []structureQuery{
 					pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid)), ', ' ORDER BY r.prrelid::regclass::text)
 				FROM pg_publication_rel r WHERE r.prpubid = p.oid))
 		FROM pg_publication p WHERE $3`},
-	{"foreign-data wrapper", `SELECT quote_ident(w.fdwname), concat_ws(' ', nullif(w.fdwhandler, 0)::regprocedure, nullif(w.fdwvalidator, 0)::regprocedure)
+	{"foreign-data wrapper", `SELECT quote_ident(w.fdwname), concat_ws(' ', 'handler', nullif(w.fdwhandler, 0)::regprocedure, 'validator', nullif(w.fdwvalidator, 0)::regprocedure)
 		FROM pg_foreign_data_wrapper w WHERE $3 AND ` + notMember("pg_foreign_data_wrapper", "w.oid")},
 	{"server", `SELECT quote_ident(s.srvname), concat_ws(' ', 'wrapper', quote_ident(w.fdwname), 'type ' || s.srvtype, 'version ' || s.srvversion)
 		FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE $3 AND ` + notMember("pg_foreign_server", "s.oid")},

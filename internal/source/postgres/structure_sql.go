@@ -18,7 +18,7 @@ func structureQueries(version int) []structureQuery {
 		{"rule", `SELECT quote_ident(r.rulename) || ' on ' || r.ev_class::regclass::text, pg_get_ruledef(r.oid) || ' ' || ` + firing("r.ev_enabled") + `
 			FROM pg_rewrite r WHERE r.ev_class = ANY($1) AND r.rulename <> '_RETURN'`},
 		{"policy", `SELECT quote_ident(p.polname) || ' on ' || p.polrelid::regclass::text, concat_ws(' ',
-				CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, 'for ' || p.polcmd,
+				CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, 'for ' || p.polcmd::text,
 				'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
 			FROM pg_policy p WHERE p.polrelid = ANY($1)`},
 		{KindPolicyRoles, `SELECT quote_ident(p.polname) || ' on ' || p.polrelid::regclass::text,
@@ -39,7 +39,7 @@ func structureQueries(version int) []structureQuery {
 		{KindGrants, `SELECT s.kind || ' ' || s.name, ` + defaultRightsText("s.acl", "s.aclkind", "s.owner") + `
 			FROM (` + securables + `) s WHERE s.aclkind IS NOT NULL`},
 		{KindDefaultACL, `SELECT 'of ' || quote_ident(pg_get_userbyid(d.defaclrole)) || coalesce(' in ' || d.defaclnamespace::regnamespace::text, '')
-				|| ' on ' || d.defaclobjtype, ` + rightsText("d.defaclacl", "'r'", "d.defaclrole") + `
+				|| ' on ' || d.defaclobjtype::text, ` + rightsText("d.defaclacl", "'r'", "d.defaclrole") + `
 			FROM (SELECT defaclrole, nullif(defaclnamespace, 0) AS defaclnamespace, defaclobjtype, defaclacl FROM pg_default_acl
 				WHERE defaclnamespace = ANY($2) OR ($3 AND defaclnamespace = 0)) d`},
 		{KindComment, remarkSQL("pg_description", "'' ", "description")},
@@ -73,7 +73,7 @@ var tableSQL = `SELECT c.oid::regclass::text, concat_ws(' ',
 		pg_get_expr(c.relpartbound, c.oid),
 		'with (' || ` + sortedOptions("c.reloptions") + ` || ')',
 		'toast with (' || ` + sortedOptions("t.reloptions") + ` || ')',
-		CASE WHEN c.relreplident <> 'd' THEN 'replica identity ' || c.relreplident END,
+		CASE WHEN c.relreplident <> 'd' THEN 'replica identity ' || c.relreplident::text END,
 		CASE WHEN c.relrowsecurity THEN 'row security' END,
 		CASE WHEN c.relforcerowsecurity THEN 'forced row security' END,
 		(SELECT 'server ' || quote_ident(s.srvname) || coalesce(' options (' || ` + sortedOptions("f.ftoptions") + ` || ')', '')
@@ -97,7 +97,7 @@ func columnSQL(version int) string {
 		CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
 		CASE a.attgenerated WHEN '' THEN 'default ' WHEN 's' THEN 'generated stored ' ELSE 'generated virtual ' END
 			|| pg_get_expr(d.adbin, d.adrelid),
-		CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p', 'f', 'm') THEN 'storage ' || a.attstorage END,
+		CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p', 'f', 'm') THEN 'storage ' || a.attstorage::text END,
 		` + compression + `,
 		'statistics ' || nullif(a.attstattarget, -1),
 		'with (' || ` + sortedOptions("a.attoptions") + ` || ')',
