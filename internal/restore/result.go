@@ -161,9 +161,7 @@ type Table struct {
 
 // SiteRead says how much a restore read from one site.
 type SiteRead struct {
-	// Objects is the number of reads that the site answered correctly.
-	Objects int64 `json:"objects"`
-	// Bytes is what those reads brought.
+	// Bytes is what was read, object parts that turned out wrong included.
 	Bytes int64 `json:"bytes"`
 }
 

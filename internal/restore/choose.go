@@ -1,0 +1,104 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// choose returns the snapshot that a request asks for. It must be held by the
+// site to read from, or by any: what only waits in the spool cannot be
+// restored yet.
+func (r *Restorer) choose(req Request) (repository.SnapshotInfo, error) {
+	if req.From != "" {
+		if _, err := r.Repository.Site(req.From); err != nil {
+			return repository.SnapshotInfo{}, wrong("%v", err)
+		}
+	}
+	if req.Snapshot != "" {
+		return r.chooseByID(req)
+	}
+	var chosen, oldest repository.SnapshotInfo
+	waiting := false
+	err := r.Repository.Snapshots(req.Function, func(s repository.SnapshotInfo) bool {
+		if !held(s, req.From) {
+			waiting = true
+			return true
+		}
+		oldest = s
+		if req.At.IsZero() || !s.RecoveryPoint.After(req.At) {
+			chosen = s
+			return false
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return chosen, fmt.Errorf("function %s: look for a recovery point: %w", req.Function, err)
+	case chosen.ID != "":
+		return chosen, nil
+	case oldest.ID != "":
+		return chosen, wrong("function %s: no recovery point is as old as %s; the oldest is of %s",
+			req.Function, stamp(req.At), stamp(oldest.RecoveryPoint))
+	case waiting:
+		return chosen, fmt.Errorf("function %s: its recovery points %w", req.Function, notAt(req.From))
+	}
+	return chosen, wrong("function %s has no recovery point", req.Function)
+}
+
+func (r *Restorer) chooseByID(req Request) (repository.SnapshotInfo, error) {
+	s, err := r.Repository.Info(req.Snapshot)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		return s, fmt.Errorf("%w: %w", ErrRequest, err)
+	case err != nil:
+		return s, err
+	case s.Function != req.Function:
+		return s, wrong("snapshot %s belongs to function %s, not to %s", s.ID, s.Function, req.Function)
+	case !held(s, req.From):
+		return s, fmt.Errorf("function %s: snapshot %s %w", req.Function, s.ID, notAt(req.From))
+	}
+	return s, nil
+}
+
+// held reports whether the site holds the snapshot, or any when site is empty.
+func held(s repository.SnapshotInfo, site string) bool {
+	if site != "" {
+		return s.Sites[site].State == repository.StateDurable
+	}
+	_, ok := s.Durable()
+	return ok
+}
+
+func notAt(site string) error {
+	if site == "" {
+		return fmt.Errorf("wait in the spool: %w; they can be restored when one has taken them", repository.ErrNotDurable)
+	}
+	return fmt.Errorf("has not come to site %s: %w there; leave out --from to read from another", site, repository.ErrNotDurable)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
+
+// siteOrder returns the sites to read the snapshot from, in order. Those that
+// have not acknowledged it may hold much of it and come last.
+func (r *Restorer) siteOrder(s repository.SnapshotInfo, from string) []string {
+	if from != "" {
+		return []string{from}
+	}
+	names := r.Sites
+	if len(names) == 0 {
+		names = sortedKeys(s.Sites)
+	}
+	var whole, partly []string
+	for _, name := range names {
+		if s.Sites[name].State == repository.StateDurable {
+			whole = append(whole, name)
+		} else {
+			partly = append(partly, name)
+		}
+	}
+	return append(whole, partly...)
+}

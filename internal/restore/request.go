@@ -1,0 +1,121 @@
+package restore
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/saypro/backupd/internal/source/postgres"
+)
+
+// wrong returns an error that matches [ErrRequest].
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrRequest, fmt.Sprintf(format, args...))
+}
+
+// check refuses a request that contradicts itself.
+func (r Request) check() error {
+	switch {
+	case r.Function == "":
+		return wrong("no function is named")
+	case r.To == "":
+		return wrong("no target is named; give --to postgres://user@host:5432/database")
+	case !r.At.IsZero() && r.Snapshot != "":
+		return wrong("a time and a snapshot exclude each other; give one of --at and --snapshot")
+	case r.Jobs < 0:
+		return wrong("%d jobs", r.Jobs)
+	}
+	if _, err := parseTarget(r.To); err != nil {
+		return err
+	}
+	for _, name := range r.Tables {
+		if _, err := parseTable(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// target is where to restore to.
+type target struct {
+	url      string // may hold a password
+	name     string // of the database
+	readable string // host, port and database, for people
+}
+
+// parseTarget reads a target's URL. The error does not repeat it.
+func parseTarget(address string) (target, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return target{}, wrong("the target is not an address of PostgreSQL; write it as postgres://user@host:5432/database")
+	}
+	if config.Database == "" || !namesDatabase(address) {
+		return target{}, wrong("the target names no database; write it as postgres://user@host:5432/database")
+	}
+	return target{url: address, name: config.Database, readable: readable(config)}, nil
+}
+
+// namesDatabase reports whether a URL names its database itself: what the
+// driver would choose instead, the user's name, is no place to restore to. The
+// other form of address is taken as it is.
+func namesDatabase(address string) bool {
+	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		return true
+	}
+	u, err := url.Parse(address)
+	return err == nil && (strings.Trim(u.Path, "/") != "" || u.Query().Has("dbname") || u.Query().Has("database"))
+}
+
+// readable names a database without the password to it.
+func readable(config *pgx.ConnConfig) string {
+	host := config.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if strings.HasPrefix(host, "/") {
+		return fmt.Sprintf("%s at %s", config.Database, host)
+	}
+	return fmt.Sprintf("%s at %s:%d", config.Database, host, config.Port)
+}
+
+// parseTable splits "schema.name" at the first dot that is not in quotes.
+func parseTable(text string) (postgres.TableName, error) {
+	quoted := false
+	for i, c := range text {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == '.' && !quoted:
+			name := postgres.TableName{Schema: unquote(text[:i]), Name: unquote(text[i+1:])}
+			if name.Schema != "" && name.Name != "" {
+				return name, nil
+			}
+		}
+	}
+	return postgres.TableName{}, wrong("the table %q has no schema; write it as schema.table", text)
+}
+
+func unquote(name string) string {
+	if len(name) < 2 || name[0] != '"' || name[len(name)-1] != '"' {
+		return name
+	}
+	return strings.ReplaceAll(name[1:len(name)-1], `""`, `"`)
+}
+
+// tableNames are the tables of a request, each once.
+func (r Request) tableNames() ([]postgres.TableName, error) {
+	var names []postgres.TableName
+	for _, text := range r.Tables {
+		name, err := parseTable(text)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
