@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/internal/engine"
+)
+
+func newCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "check",
+		Short:   "Look at everything the configuration depends on",
+		GroupID: groupSetup,
+		Long: `Check reads the configuration and looks at all that it names: the data
+directory, the keys, every site and source with the rights that are needed
+there, the programs of PostgreSQL, and the place for proofs. A line each, and
+for what fails what to do about it. Nothing is changed.
+
+Exit status 1 when anything is not as it must be, 2 when the configuration
+itself is wrong.`,
+		Example: `  backupd check
+  backupd check --config ./backupd.yaml
+  backupd check --json | jq '.[] | select(.ok | not)'`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			findings := engine.Check(cmd.Context(), cfg, a.engineOptions())
+			return errors.Join(
+				a.answer(list(findings, nil), nil, func() error { return a.showFindings(findings) }),
+				checkOutcome(findings), cmd.Context().Err())
+		},
+	}
+}
+
+// checkOutcome is an error when any finding is not as it must be. The findings
+// are the answer even so: it does not turn them into a failure document.
+func checkOutcome(findings []engine.Finding) error {
+	wrong := 0
+	for _, f := range findings {
+		if !f.OK {
+			wrong++
+		}
+	}
+	if wrong == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d checks failed", wrong, len(findings))
+}
+
+func (a *app) showFindings(findings []engine.Finding) error {
+	for _, f := range findings {
+		mark := a.style.Good("ok    ")
+		if !f.OK {
+			mark = a.style.Bad("FAILED")
+		}
+		_, err := fmt.Fprintf(a.stdout, "%s  %s %s: %s\n", mark, f.Group, a.style.Bold(f.Subject), f.Detail)
+		if err == nil && f.Hint != "" {
+			_, err = fmt.Fprintf(a.stdout, "        %s\n", a.style.Warn(f.Hint))
+		}
+		if err != nil {
+			return fmt.Errorf("print the findings: %w", err)
+		}
+	}
+	return nil
+}

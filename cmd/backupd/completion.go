@@ -1,0 +1,59 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// complete offers fixed values for a flag.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	// Fails only for a flag that does not exist, which a test would show.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeFromConfig offers names out of the configuration for a flag.
+func (a *app) completeFromConfig(cmd *cobra.Command, flag string, names func(*config.Config) []string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.names(names), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// functions offers the names of functions that were not given yet, up to most
+// of them; any number when most is 0.
+func (a *app) functions(most int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if most > 0 && len(given) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		names := slices.DeleteFunc(a.names(functionNames), func(name string) bool { return slices.Contains(given, name) })
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// names asks the configuration. One that cannot be read has none: somebody who
+// presses Tab is not helped by an error.
+func (a *app) names(of func(*config.Config) []string) []string {
+	cfg, err := a.config()
+	if err != nil {
+		return nil
+	}
+	return of(cfg)
+}
+
+func functionNames(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Functions)) }
+func siteNames(cfg *config.Config) []string     { return slices.Clone(cfg.SiteOrder) }
+
+// levels returns the proof levels, each with its meaning for the shell to
+// show.
+func levels() []string {
+	out := make([]string, len(verify.Levels))
+	for i, level := range verify.Levels {
+		out[i] = cobra.CompletionWithDesc(level, verify.Meaning(level))
+	}
+	return out
+}

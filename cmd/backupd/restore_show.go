@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/restore"
+)
+
+// showPlan writes a plan to w.
+func (a *app) showPlan(w io.Writer, p restore.Plan, req restore.Request) error {
+	var b strings.Builder
+	since := "now"
+	if !req.At.IsZero() {
+		since = "the time asked for, " + show.Time(req.At)
+	}
+	fmt.Fprintf(&b, "Restore %s into %s\n\n", a.style.Bold(p.Function), a.style.Bold(p.To))
+	fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(p.RecoveryPoint, a.clock.Now()), p.Snapshot)
+	fmt.Fprintf(&b, "  expected loss   %s: what was written between the recovery point and %s\n", a.style.Bold(show.Seconds(p.ExpectedLossSeconds)), since)
+	fmt.Fprintf(&b, "  expected time   %s\n", a.expectedTime(p))
+	fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s to fetch\n",
+		show.Plural(len(p.Tables), "table"), show.Count(p.Rows), show.Bytes(p.BytesRaw), show.Bytes(p.BytesToFetch))
+	fmt.Fprintf(&b, "  sites           %s\n", strings.Join(p.SiteOrder, ", then "))
+	proof := p.Proof
+	if proof == "" {
+		proof = a.style.Warn("never proven")
+	}
+	fmt.Fprintf(&b, "  proof           %s\n", proof)
+	b.WriteString("\nSteps\n")
+	for i, step := range p.Steps {
+		fmt.Fprintf(&b, "  %d. %s\n", i+1, step)
+	}
+	if len(p.Notes) > 0 {
+		b.WriteString("\nTo know before\n")
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(&b, "  - %s\n", note)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (a *app) expectedTime(p restore.Plan) string {
+	switch {
+	case p.ExpectedDurationSeconds == 0:
+		return "unknown" + basis(p)
+	case p.DurationMeasured:
+		return show.Seconds(p.ExpectedDurationSeconds) + ", measured" + basis(p)
+	default:
+		return show.Seconds(p.ExpectedDurationSeconds) + ", " + a.style.Warn("a guess") + basis(p)
+	}
+}
+
+func basis(p restore.Plan) string {
+	if p.DurationBasis == "" {
+		return ""
+	}
+	return ": " + p.DurationBasis
+}
+
+// showRestored says what a restore has done, or how far it came.
+func (a *app) showRestored(r restore.Result, done bool) error {
+	if r.Function == "" {
+		return nil // nothing was begun
+	}
+	var b strings.Builder
+	if done {
+		fmt.Fprintf(&b, "%s is restored into %s in %s\n\n", a.style.Bold(r.Function), a.style.Bold(r.To), show.Seconds(r.DurationSeconds))
+	} else {
+		fmt.Fprintf(&b, "%s was %s restored into %s\n\n", a.style.Bold(r.Function), a.style.Bad("NOT"), r.To)
+	}
+	if r.Snapshot != "" {
+		fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
+		fmt.Fprintf(&b, "  lost            what was written in the %s after it\n", show.Seconds(r.LossSeconds))
+	}
+	fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s fetched\n",
+		show.Plural(len(r.Tables), "table"), show.Count(r.Rows), show.Bytes(r.BytesRaw), show.Bytes(r.BytesFetched))
+	for _, site := range slices.Sorted(maps.Keys(r.Sites)) {
+		fmt.Fprintf(&b, "  from %-10s %s\n", site, show.Bytes(r.Sites[site].Bytes))
+	}
+	if len(r.Phases) > 0 {
+		fmt.Fprintf(&b, "  time            %s\n", phases(r.Phases))
+	}
+	if r.KeptDatabase != "" {
+		fmt.Fprintf(&b, "  kept            the database that was replaced, as %s; drop it when it is no longer needed\n", a.style.Bold(r.KeptDatabase))
+	}
+	a.showRestoredDetails(&b, r)
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+func (a *app) showRestoredDetails(b *strings.Builder, r restore.Result) {
+	passed := 0
+	for _, c := range r.Checks {
+		if c.Passed {
+			passed++
+			continue
+		}
+		fmt.Fprintf(b, "  %s          %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, c.Detail)
+	}
+	if passed > 0 {
+		fmt.Fprintf(b, "  checked         %s passed\n", show.Plural(passed, "comparison"))
+	}
+	for _, f := range r.FallThroughs {
+		fmt.Fprintf(b, "  %s         %s at %s: %s; taken from %s\n", a.style.Warn("damaged"), f.Object, f.Site, f.Reason, f.Then)
+	}
+	for _, reference := range r.OutsideReferences {
+		fmt.Fprintf(b, "  %s    %s\n", a.style.Warn("not restored"), reference)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(b, "  note            %s\n", note)
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/internal/engine"
+)
+
+const (
+	defaultConfig = "/etc/backupd/backupd.yaml"
+	configEnv     = "BACKUPD_CONFIG"
+)
+
+const rootHelp = `backupd keeps two promises for each business function that runs on a database:
+at most so much data lost (RPO) and at most so long down (RTO). It takes
+recovery points often enough, keeps each one at every site, restores them, and
+proves by restoring them that it can.
+
+Begin with a configuration (configs/backupd.yaml explains every line), then:
+
+  backupd check      is everything there that it needs?
+  backupd init       make the keys, and the repository on every site
+  backupd serve      keep the promises
+
+While the service runs, commands talk to it over its socket in the data
+directory; without one they do the work themselves.
+
+Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 done, but
+degraded: a site lacks it; 4 a proof found a difference.`
+
+// newRoot returns the command that all others hang from.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "backupd",
+		Short: "Backups that keep their promises, and prove it",
+		Long:  rootHelp,
+		Example: `  backupd status
+  backupd restore payments --to postgres://restore@db2.internal/payments --plan`,
+		Version:           buildVersion().Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noSuchCommand,
+		RunE:              needsCommand,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.prepare() },
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetVersionTemplate("backupd {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	a.addFlags(root)
+	root.AddGroup(
+		&cobra.Group{ID: groupSetup, Title: "Setting up:"},
+		&cobra.Group{ID: groupDaily, Title: "Every day:"},
+		&cobra.Group{ID: groupNight, Title: "At 3 a.m.:"},
+	)
+	root.AddCommand(
+		newCheck(a), newInit(a), newServe(a),
+		newStatus(a), newSnapshot(a), newSnapshots(a), newVerify(a),
+		newRestore(a), newVersion(a),
+	)
+	return root
+}
+
+// The groups of commands in the help.
+const (
+	groupSetup = "setup"
+	groupDaily = "daily"
+	groupNight = "night"
+)
+
+func (a *app) addFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&a.configPath, "config", "", "configuration file (default $"+configEnv+", else "+defaultConfig+")")
+	f.BoolVar(&a.json, "json", false, "print one JSON document on standard output and nothing else")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info for serve, warn for the others)")
+	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
+	f.BoolVar(&a.noProgress, "no-progress", false, "do not show how far an operation has come")
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	complete(root, "log-level", "debug", "info", "warn", "error")
+	complete(root, "log-format", "text", "json")
+}
+
+// noSuchCommand refuses a name that is no command, and suggests one that is.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("there is no command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usageError(cmd, err)
+}
+
+// needsCommand refuses to do nothing: a script that lost its arguments should
+// not look as if it had succeeded.
+func needsCommand(cmd *cobra.Command, _ []string) error {
+	return usageError(cmd, errors.New("which command?"))
+}
+
+// usageError marks err as wrong usage and points to the help.
+func usageError(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w: %w (see '%s --help')", engine.ErrUsage, err, cmd.CommandPath())
+}
+
+// args makes what check finds wrong usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError(cmd, err)
+		}
+		return nil
+	}
+}

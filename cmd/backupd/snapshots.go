@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/engine"
+)
+
+func newSnapshots(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "snapshots [FUNCTION]",
+		Short:   "List the recovery points",
+		GroupID: groupDaily,
+		Long: `Snapshots lists the recovery points of a function, of all functions when none
+is named, newest first: the moment that each one holds, its size as the source
+gave it, what of it was new, what that takes at each site, and for every site
+whether it is there and how far it was proven from there.`,
+		Example: `  backupd snapshots
+  backupd snapshots payments
+  backupd snapshots payments --json | jq -r '.[0].snapshot'`,
+		Args:              args(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: a.functions(1),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			function := ""
+			if len(names) > 0 {
+				function = names[0]
+			}
+			var points []engine.RecoveryPoint
+			err := a.using(cmd.Context(), func(ops operations) (err error) {
+				points, err = ops.Snapshots(cmd.Context(), function)
+				return err
+			})
+			return a.answer(list(points, err), err, func() error { return a.showPoints(points, err == nil) })
+		},
+	}
+}
+
+func (a *app) showPoints(points []engine.RecoveryPoint, complete bool) error {
+	if len(points) == 0 {
+		if !complete {
+			return nil
+		}
+		_, err := fmt.Fprintln(a.stdout, "There is no recovery point yet.")
+		return err
+	}
+	sites := map[string]bool{}
+	for _, p := range points {
+		for site := range p.Sites {
+			sites[site] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(sites))
+	head := append([]string{"FUNCTION", "SNAPSHOT", "RECOVERY POINT", ">AGE", ">ROWS", ">RAW", ">NEW", ">STORED"}, names...)
+	table := show.Table{Head: head}
+	proven := levelsSeen{}
+	for _, p := range points {
+		row := []string{
+			a.style.Bold(p.Function), p.Snapshot, show.Time(p.RecoveryPoint), show.Seconds(p.AgeSeconds),
+			show.Count(p.Rows), show.Bytes(p.BytesRaw), show.Bytes(p.BytesNew), show.Bytes(p.BytesStored),
+		}
+		for _, site := range names {
+			row = append(row, a.pointAtSite(p.Sites[site], proven))
+		}
+		table.Row(row...)
+	}
+	if err := table.Write(a.stdout, a.style); err != nil {
+		return err
+	}
+	return proven.explain(a.stdout, a.style)
+}
+
+// pointAtSite shows the state at a site, and how far it was proven there:
+// "durable, L5 2h ago".
+func (a *app) pointAtSite(p engine.PointAtSite, proven levelsSeen) string {
+	if p.State == "" {
+		return a.style.Bad("missing")
+	}
+	text := a.style.State(p.State)
+	if p.State == "spooled" && p.Error != "" {
+		text += " " + a.style.Bad("(site fails)")
+	}
+	if p.Proof == nil {
+		return text
+	}
+	proven.add(p.Proof.Level)
+	ago := show.Duration(time.Duration(p.Proof.AgeSeconds*float64(time.Second))) + " ago"
+	if !p.Proof.Passed {
+		return text + ", " + a.style.Bad("proof FAILED") + " " + ago
+	}
+	return text + ", " + a.style.Good(p.Proof.Level) + " " + ago
+}

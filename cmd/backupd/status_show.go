@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/engine"
+)
+
+func (a *app) showStatus(s engine.Status) error {
+	if s.Time.IsZero() {
+		return nil // there was no answer
+	}
+	var b strings.Builder
+	if !s.Serving {
+		fmt.Fprintf(&b, "%s: nothing is captured until 'backupd serve' runs.\n\n", a.style.Bad("No service is running"))
+	}
+	proven := levelsSeen{}
+	for _, f := range s.Functions {
+		a.showFunction(&b, s, f, proven)
+	}
+	for _, site := range s.Sites {
+		a.showSite(&b, s, site)
+	}
+	if err := proven.explain(&b, a.style); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.FunctionStatus, proven levelsSeen) {
+	state := a.style.State(f.State)
+	if f.State == engine.StateGood && f.Degraded {
+		state = a.style.Warn("degraded")
+	}
+	fmt.Fprintf(b, "%s  %s: %s of RPO %s, %s\n", a.style.Bold(f.Function), state,
+		show.OptionalSeconds(f.ExposureAnySeconds), show.Seconds(f.RPOSeconds), a.margin(f.MarginSeconds))
+	table := show.Table{Head: []string{"  SITE", "STATE", ">EXPOSURE", "RECOVERY POINT", "PROVEN", ">PROVEN EXPOSURE"}}
+	for _, name := range slices.Sorted(maps.Keys(f.Sites)) {
+		at := f.Sites[name]
+		table.Row("  "+name, a.style.State(at.State), show.OptionalSeconds(at.ExposureSeconds),
+			show.Time(at.RecoveryPoint), a.proof(at.Proof, proven), show.OptionalSeconds(at.ProvenExposureSeconds))
+	}
+	// Writing into memory does not fail.
+	_ = table.Write(b, a.style)
+	fmt.Fprintf(b, "  next run %s, next proof %s\n", a.due(f.NextRun, s), a.due(f.NextProof, s))
+	if f.Running != "" {
+		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
+	}
+	for _, reason := range f.Reasons {
+		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), reason)
+	}
+	b.WriteByte('\n')
+}
+
+// margin says how long the promise still holds.
+func (a *app) margin(seconds *float64) string {
+	switch {
+	case seconds == nil:
+		return a.style.Warn("margin unknown")
+	case *seconds < 0:
+		return a.style.Bad("exceeded by " + show.Seconds(-*seconds))
+	default:
+		return show.Seconds(*seconds) + " left"
+	}
+}
+
+// proof shows the last proof in a few words: its level and its age.
+func (a *app) proof(p *engine.Proof, proven levelsSeen) string {
+	if p == nil {
+		return a.style.Warn("never")
+	}
+	proven.add(p.Level)
+	ago := show.Seconds(p.AgeSeconds) + " ago"
+	if !p.Passed {
+		return a.style.Bad("FAILED") + " " + ago
+	}
+	return a.style.Good(p.Level) + " " + ago
+}
+
+// due says when something is planned; one that is overdue waits for its turn.
+func (a *app) due(t time.Time, s engine.Status) string {
+	switch {
+	case t.IsZero():
+		return "not planned"
+	case t.Before(s.Time):
+		return "due"
+	default:
+		return show.Ago(t, s.Time)
+	}
+}
+
+func (a *app) showSite(b *strings.Builder, s engine.Status, site engine.SiteStatus) {
+	state := a.style.Warn("no contact yet")
+	if site.Reachable != nil && *site.Reachable {
+		state = a.style.Good("reachable")
+	} else if site.Reachable != nil {
+		state = a.style.Bad("NOT REACHABLE")
+	}
+	fmt.Fprintf(b, "site %s (%s)  %s", a.style.Bold(site.Site), site.Kind, state)
+	if site.QueuedObjects > 0 {
+		fmt.Fprintf(b, ", %s waiting, %s", show.Plural(int(site.QueuedObjects), "object"), show.Bytes(site.QueuedBytes))
+	}
+	if !site.OldestQueued.IsZero() {
+		fmt.Fprintf(b, ", the oldest since %s", show.TimeAgo(site.OldestQueued, s.Time))
+	}
+	if site.Error != "" {
+		fmt.Fprintf(b, ": %s", site.Error)
+	}
+	if !site.LastContact.IsZero() && site.Error != "" {
+		fmt.Fprintf(b, "; last contact %s", show.TimeAgo(site.LastContact, s.Time))
+	}
+	b.WriteByte('\n')
+}

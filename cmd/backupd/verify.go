@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+func newVerify(a *app) *cobra.Command {
+	var req engine.VerifyRequest
+	cmd := &cobra.Command{
+		Use:     "verify [FUNCTION...]",
+		Short:   "Prove recovery points now",
+		GroupID: groupDaily,
+		Long: `Verify proves the newest recovery point of the named functions, of all of them
+when none is named: it reads it from one site alone, restores it into scratch,
+and checks what comes out. Each level includes those before it:
+
+` + levelHelp() + `
+Exit status 4 when a proof found a difference, 1 when one could not be carried
+out.`,
+		Example: `  backupd verify
+  backupd verify payments --from cloud --level L5
+  backupd verify --snapshot 01JD3W9K --level L2`,
+		ValidArgsFunction: a.functions(0),
+		RunE: func(cmd *cobra.Command, functions []string) error {
+			req.Functions, req.Level = functions, strings.ToUpper(req.Level)
+			var results []verify.Result
+			err := a.using(cmd.Context(), func(ops operations) (err error) {
+				results, err = ops.Verify(cmd.Context(), req, a.screen.Report)
+				return err
+			})
+			err = verifyOutcome(results, err)
+			return a.answer(list(results, err), err, func() error { return a.showProofs(results) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&req.Snapshot, "snapshot", "", "prove this snapshot, by its `ID` or the beginning of it (default the newest)")
+	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
+	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L5 (default what is configured for the function)")
+	a.completeFromConfig(cmd, "from", siteNames)
+	complete(cmd, "level", levels()...)
+	return cmd
+}
+
+func levelHelp() string {
+	var b strings.Builder
+	for _, level := range verify.Levels {
+		fmt.Fprintf(&b, "  %s  %s\n", level, verify.Meaning(level))
+	}
+	return b.String()
+}
+
+func (a *app) showProofs(results []verify.Result) error {
+	var b strings.Builder
+	for i, r := range results {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		a.showProof(&b, r)
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+func (a *app) showProof(b *strings.Builder, r verify.Result) {
+	verdict := a.style.Good(r.Level + " passed")
+	switch {
+	case r.Difference:
+		verdict = a.style.Bad("DIFFERENT") + ", " + reached(r)
+	case !r.Passed:
+		verdict = a.style.Bad("NOT PROVEN") + ", " + reached(r)
+	}
+	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Seconds(r.DurationSeconds))
+	if r.Snapshot != "" {
+		fmt.Fprintf(b, "  recovery point   %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
+	}
+	if r.Level != "" {
+		fmt.Fprintf(b, "  what holds       %s\n", verify.Meaning(r.Level))
+	}
+	if r.Rows > 0 {
+		fmt.Fprintf(b, "  restored         %s rows, %s, into %s\n", show.Count(r.Rows), show.Bytes(r.RestoredBytes), r.Scratch)
+	}
+	if len(r.Phases) > 0 {
+		fmt.Fprintf(b, "  time             %s\n", phases(r.Phases))
+	}
+	for _, c := range r.Checks {
+		if !c.Passed {
+			fmt.Fprintf(b, "  %s   %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, c.Detail)
+		}
+	}
+	if r.Error != "" {
+		fmt.Fprintf(b, "  %s    %s\n", a.style.Bad("error"), r.Error)
+	}
+	for _, sentence := range r.NotProven {
+		fmt.Fprintf(b, "  %s\n", a.style.Dim("not proven: "+sentence))
+	}
+}
+
+func reached(r verify.Result) string {
+	if r.Level == "" {
+		return "no level of " + r.RequestedLevel + " reached"
+	}
+	return "reached " + r.Level + " of " + r.RequestedLevel
+}
+
+// phases shows where time went, the longest first.
+func phases(seconds map[string]float64) string {
+	names := slices.SortedFunc(maps.Keys(seconds), func(x, y string) int {
+		return cmp.Or(cmp.Compare(seconds[y], seconds[x]), cmp.Compare(x, y))
+	})
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = name + " " + show.Seconds(seconds[name])
+	}
+	return strings.Join(parts, ", ")
+}
