@@ -135,7 +135,7 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 // and leaves those that only say that it could not be looked at.
 func wrongBytes(name string, err error) (*Problem, error) {
 	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) ||
-		errors.Is(err, storage.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+		errors.Is(err, storage.ErrChecksum) || errors.Is(err, storage.ErrShort) {
 		return &Problem{name, err.Error()}, nil
 	}
 	return nil, err
