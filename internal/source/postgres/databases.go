@@ -141,11 +141,32 @@ func dropSubscriptions(ctx context.Context, conn *pgx.Conn, serverURL, name stri
 		return err
 	}
 	defer hangUp(inside)
+	if err := dropEventTriggers(ctx, inside); err != nil {
+		return err
+	}
 	for _, s := range subscriptions {
 		for _, sql := range []string{"ALTER SUBSCRIPTION %s DISABLE", "ALTER SUBSCRIPTION %s SET (slot_name = NONE)", "DROP SUBSCRIPTION %s"} {
 			if _, err := inside.Exec(ctx, fmt.Sprintf(sql, quoted("", s))); err != nil {
 				return fmt.Errorf("drop its subscription %s: %w", displayName(s), err)
 			}
+		}
+	}
+	return nil
+}
+
+// dropEventTriggers removes what could stand in the way of other statements.
+func dropEventTriggers(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, "SELECT evtname FROM pg_event_trigger")
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := conn.Exec(ctx, "DROP EVENT TRIGGER "+quoted("", name)); err != nil {
+			return fmt.Errorf("drop its event trigger %s: %w", displayName(name), err)
 		}
 	}
 	return nil

@@ -104,15 +104,21 @@ func Connect(ctx context.Context, opts TargetOptions) (*Target, error) {
 	return t, nil
 }
 
-// open makes a session that loads. Its commits do not wait for the disk: a
-// restore that a crash interrupts is begun again in any case.
+// loading are settings of sessions that load. Commits do not wait for the
+// disk: a restore that a crash interrupts is begun again in any case. The
+// materialized views of the source may read its views.
+const loading = `
+	SELECT set_config('synchronous_commit', 'off', false);
+	SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`
+
+// open makes a session that loads.
 func (t *Target) open(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, t.config.Copy())
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
 	if err = pin(ctx, conn, 0); err == nil {
-		_, err = conn.Exec(ctx, `SET synchronous_commit = off`)
+		_, err = conn.Exec(ctx, loading)
 	}
 	if err != nil {
 		return nil, errors.Join(err, hangUp(conn))
