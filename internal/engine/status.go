@@ -15,7 +15,6 @@ import (
 // planner is what the status asks the scheduler for.
 type planner interface {
 	Next(function string) time.Time
-	NextProof(function string) time.Time
 	Plan(function string) schedule.Plan
 }
 
@@ -101,7 +100,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 			out.LastProof = p
 		}
 	}
-	out.ExposureAnySeconds, out.ExposureAllSeconds = age(now, newest.anySite), age(now, newest.allSites)
+	out.ExposureAnySeconds, out.ExposureAllSeconds = exposure(now, newest.anySite), exposure(now, newest.allSites)
 	out.MarginSeconds = margin(f.RPO, out.ExposureAnySeconds)
 	out.State = stateOf(out.MarginSeconds)
 	out.LastRun = describeRun(run)
@@ -111,7 +110,10 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 	out.Reasons = reasons(f, out, e.cfg.SiteOrder)
 	if plan != nil {
 		p := plan.Plan(f.Name)
-		out.IntervalSeconds, out.NextRun, out.NextProof = p.Interval.Seconds(), plan.Next(f.Name).UTC(), plan.NextProof(f.Name).UTC()
+		out.IntervalSeconds, out.NextRun = p.Interval.Seconds(), plan.Next(f.Name).UTC()
+		if out.LastProof != nil {
+			out.NextProof = out.LastProof.At.Add(f.Prove.Every)
+		}
 		if p.Problem != "" {
 			out.Reasons = append(out.Reasons, p.Problem)
 		}
@@ -152,7 +154,7 @@ func (e *Engine) newestPoints(function string) (points, error) {
 
 func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, newest *repository.SnapshotInfo, proofs proofs) FunctionAtSite {
 	key := proofKey{function: f.Name, site: site}
-	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ExposureSeconds: age(now, newest)}
+	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ExposureSeconds: exposure(now, newest)}
 	out.MarginSeconds = margin(f.RPO, out.ExposureSeconds)
 	out.State = stateOf(out.MarginSeconds)
 	if newest != nil {
@@ -160,13 +162,13 @@ func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, n
 	}
 	if p := proofs.passed[key]; p != nil {
 		if s, err := e.repository.Info(p.Snapshot); err == nil {
-			out.ProvenExposureSeconds = age(now, &s)
+			out.ProvenExposureSeconds = exposure(now, &s)
 		}
 	}
 	return out
 }
 
-func age(now time.Time, s *repository.SnapshotInfo) *float64 {
+func exposure(now time.Time, s *repository.SnapshotInfo) *float64 {
 	if s == nil {
 		return nil
 	}
