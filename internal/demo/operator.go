@@ -21,6 +21,18 @@ type operator struct {
 	printer *printer
 }
 
+// typed is a command as it would be typed into a shell.
+func typed(args []string) string {
+	line := "backupd"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " &?*;$'\"") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	return line
+}
+
 // answer is what one command has said.
 type answer struct {
 	exit   int
@@ -59,12 +71,21 @@ func (o *operator) run(ctx context.Context, args ...string) (answer, error) {
 // show runs a command in the open: the command, what it prints, and its exit
 // status, which must be want.
 func (o *operator) show(ctx context.Context, want int, args ...string) error {
-	o.printer.command("backupd " + strings.Join(args, " "))
+	return o.showOnly(ctx, nil, want, args...)
+}
+
+// showOnly is show with only those lines that keep accepts; nil accepts all.
+func (o *operator) showOnly(ctx context.Context, keep func(line string) bool, want int, args ...string) error {
+	o.printer.command(typed(args))
 	a, err := o.run(ctx, args...)
 	if err != nil {
 		return err
 	}
-	o.printer.output(string(a.stdout))
+	out := string(a.stdout)
+	if keep != nil && a.exit == want {
+		out = only(out, keep)
+	}
+	o.printer.output(out)
 	if a.exit != want {
 		o.printer.output(a.stderr)
 		return fmt.Errorf("backupd %s: exit status %d, expected %d", strings.Join(args, " "), a.exit, want)
@@ -94,6 +115,23 @@ func (o *operator) ask(ctx context.Context, v any, wants []int, args ...string) 
 		return a.exit, fmt.Errorf("backupd %s: answer is not the JSON that was promised: %w", strings.Join(args, " "), err)
 	}
 	return a.exit, nil
+}
+
+// only returns the lines that keep accepts, with a word about the others.
+func only(text string, keep func(string) bool) string {
+	var kept []string
+	left := 0
+	for line := range strings.Lines(text) {
+		if keep(line) {
+			kept = append(kept, line)
+		} else if strings.TrimSpace(line) != "" {
+			left++
+		}
+	}
+	if left > 0 {
+		kept = append(kept, fmt.Sprintf("(and %d lines of detail)", left))
+	}
+	return strings.Join(kept, "")
 }
 
 func firstOf(texts ...string) string {

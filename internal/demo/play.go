@@ -30,8 +30,8 @@ func (w *world) play(ctx context.Context) error {
 	for _, s := range []step{
 		{90 * time.Second, w.makeMarket},
 		{10 * time.Second, w.makeSites},
-		{30 * time.Second, w.checkFirst},
 		{30 * time.Second, w.initialise},
+		{30 * time.Second, w.check},
 		{90 * time.Second, w.protect},
 		{90 * time.Second, w.loseSite},
 		{60 * time.Second, w.returnSite},
@@ -100,17 +100,17 @@ func (w *world) makeSites(context.Context) error {
 	return err
 }
 
-func (w *world) checkFirst(ctx context.Context) error {
-	w.title("Check, before anything else")
+func (w *world) initialise(ctx context.Context) error {
+	w.title("Make the keys and the repository, once")
 	w.say("The configuration is %s; it gives objectives, not schedules:", w.config)
 	w.say("how much data may be lost (RPO), how long it may be down (RTO).")
 	w.command("export BACKUPD_CONFIG=" + w.config)
-	return w.operator.show(ctx, 0, "check")
+	return w.operator.show(ctx, 0, "init")
 }
 
-func (w *world) initialise(ctx context.Context) error {
-	w.title("Make the keys and the repository, once")
-	return w.operator.show(ctx, 0, "init")
+func (w *world) check(ctx context.Context) error {
+	w.title("Is everything there that is needed?")
+	return w.operator.show(ctx, 0, "check")
 }
 
 // execute runs statements on a connection of their own and returns the first

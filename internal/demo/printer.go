@@ -62,7 +62,7 @@ func (p *printer) problem(format string, args ...any) {
 }
 
 // maxLines is how much of an output is shown.
-const maxLines = 16
+const maxLines = 20
 
 // output shows what a command has printed, not more than fits a glance.
 func (p *printer) output(text string) {
@@ -76,11 +76,21 @@ func (p *printer) output(text string) {
 		lines = lines[:maxLines-1]
 	}
 	for _, line := range lines {
-		p.write("      " + strings.TrimRight(line, " \r"))
+		p.write("      " + shorten(strings.TrimRight(line, " \r")))
 	}
 	if more > 0 {
 		p.write(fmt.Sprintf("      … and %d lines more", more))
 	}
+}
+
+// maxColumns is how much of a line is shown.
+const maxColumns = 150
+
+func shorten(line string) string {
+	if runes := []rune(line); len(runes) > maxColumns {
+		return string(runes[:maxColumns-1]) + "…"
+	}
+	return line
 }
 
 // waiting shows on a terminal what is waited for, in place.

@@ -69,7 +69,12 @@ func (w *world) healthy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.operator.show(ctx, 0, "status")
+	return w.operator.showOnly(ctx, headline, 0, "status")
+}
+
+// headline accepts the lines of a status that say how things are, and why.
+func headline(line string) bool {
+	return line != "" && line[0] != ' ' && line[0] != '\n' || strings.HasPrefix(strings.TrimSpace(line), "!")
 }
 
 // reasons are why backupd says that something is not as it should be.
@@ -109,7 +114,7 @@ func (w *world) loseSite(ctx context.Context) error {
 	w.good("alarm %s after the site was lost (exit status 3)", seconds(w.measured.alarm))
 	w.good("snapshots go on: payments of %s is durable at cloud, %s at onsite",
 		w.measured.without.RecoveryPoint.Format("15:04:05"), w.measured.without.Sites["onsite"].State)
-	return w.operator.show(ctx, 3, "status")
+	return w.operator.showOnly(ctx, headline, 3, "status")
 }
 
 // alarm waits until backupd status says by its exit status that it is
@@ -155,5 +160,20 @@ func (w *world) returnSite(ctx context.Context) error {
 	}
 	w.measured.catchUp = w.clock.Now().Sub(began)
 	w.good("onsite holds every recovery point again after %s", seconds(w.measured.catchUp))
+	w.say("Is it all there, and intact? (L1: the stored bytes have the right digests)")
+	var proofs []proof
+	w.command("backupd verify --from onsite --level L1")
+	if _, err := w.operator.ask(ctx, &proofs, []int{0}, "verify", "--from", "onsite", "--level", "L1"); err != nil {
+		return err
+	}
+	for _, p := range proofs {
+		if !p.Passed || p.Site != "onsite" {
+			return fmt.Errorf("the proof of %s from onsite did not pass: %+v", p.Function, p)
+		}
+		w.good("%s: %s in %.1f s", p.Function, p.Level, p.DurationSeconds)
+	}
+	if len(proofs) != len(functions) {
+		return fmt.Errorf("%d proofs for %d functions", len(proofs), len(functions))
+	}
 	return w.healthy(ctx)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,14 +18,14 @@ func (w *world) restore(ctx context.Context) error {
 		return err
 	}
 	to := w.server.URL(restored)
-	before := w.measured.mistake.Format(time.RFC3339Nano)
+	before := w.measured.mistake.Format("2006-01-02T15:04:05.000Z")
 	args := []string{"restore", "payments", "--at", before, "--to", to}
 	w.say("First the plan, which touches nothing:")
 	if err := w.operator.show(ctx, 0, append(args, "--plan")...); err != nil {
 		return err
 	}
 	w.say("Then for real:")
-	w.command("backupd " + strings.Join(args, " "))
+	w.command(typed(args))
 	began := w.clock.Now()
 	if _, err := w.operator.ask(ctx, &w.measured.restore, []int{0}, args...); err != nil {
 		return err
@@ -102,7 +101,7 @@ func (w *world) prove(ctx context.Context) error {
 	w.title("Prove that each site alone could have done it")
 	for _, site := range []string{"onsite", "cloud"} {
 		args := []string{"verify", "payments", "--snapshot", w.measured.restore.Snapshot, "--from", site, "--level", "L5"}
-		w.command("backupd " + strings.Join(args, " "))
+		w.command(typed(args))
 		var proofs []proof
 		if _, err := w.operator.ask(ctx, &proofs, []int{0}, args...); err != nil {
 			return err

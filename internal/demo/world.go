@@ -151,14 +151,14 @@ func (w *world) explain(err error, interrupted bool) {
 // saveLog puts the log of the service where it outlives the working folder:
 // the one thing that a failure leaves behind.
 func (w *world) saveLog() (string, error) {
-	if w.keep {
-		return w.serviceLog(), nil
-	}
 	from, err := os.Open(w.serviceLog())
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = from.Close() }() // only read
+	if w.keep {
+		return w.serviceLog(), nil
+	}
 	to, err := os.CreateTemp("", "backupd-demo-failed-*.log")
 	if err != nil {
 		return "", err
