@@ -34,7 +34,9 @@ type Result struct {
 	Rows int64 `json:"rows"`
 	// BytesRaw is the size of the captured data as the source gave it.
 	BytesRaw int64 `json:"bytes_raw"`
-	// BytesNew is the part of BytesRaw that the repository did not hold yet.
+	// BytesNew is the part of BytesRaw that the repository did not hold yet,
+	// with the lists of chunks that go with it: a first snapshot has a little
+	// more than BytesRaw.
 	BytesNew int64 `json:"bytes_new"`
 	// BytesStored is what BytesNew takes, compressed and sealed, at each site.
 	BytesStored int64 `json:"bytes_stored"`
