@@ -77,7 +77,7 @@ func (f *Failure) Error() string { return f.Message }
 // Is reports whether target is the sentinel of the failure's kind.
 func (f *Failure) Is(target error) bool {
 	for _, k := range kinds {
-		if k.kind == f.Kind && k.sentinel == target { //nolint:errorlint // the identity of a sentinel is what Is asks for
+		if k.kind == f.Kind && k.sentinel == target {
 			return true
 		}
 	}

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, l net.Listener, ops Operations, opt Options) err
 	case <-ctx.Done():
 	}
 	err := stop(context.WithoutCancel(ctx), srv)
-	<-failed
+	_ = <-failed // that it is closed, which was asked for
 	return err
 }
 
@@ -121,22 +121,20 @@ func handle[R any](s *server, op func(context.Context, R, progress.Reporter) (an
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			return
 		}
-		result, err := s.watched(r.Context(), w, func(report progress.Reporter) (any, error) {
-			return op(r.Context(), req, report)
-		})
+		f := newFeed(w, s.opt.Clock)
+		result, err := watched(r.Context(), f, req, op)
 		s.answer(w, result, err)
 	}
 }
 
 // watched runs op while its events go to the client, and returns when all of
 // them have been sent.
-func (s *server) watched(ctx context.Context, w http.ResponseWriter, op func(progress.Reporter) (any, error)) (any, error) {
-	f := newFeed(w, s.opt.Clock)
+func watched[R any](ctx context.Context, f *feed, req R, op func(context.Context, R, progress.Reporter) (any, error)) (any, error) {
 	feeding, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var delivery sync.WaitGroup
 	delivery.Go(func() { f.run(feeding) })
-	result, err := op(f.report)
+	result, err := op(ctx, req, f.report)
 	cancel()
 	delivery.Wait()
 	// A client that is gone cannot be told; the outcome fails to go out too.

@@ -58,7 +58,7 @@ func (s *Screen) Report(e progress.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.Message != "" {
-		s.write(nameOf(e) + ": " + e.Message + "\n")
+		_ = s.write(nameOf(e) + ": " + e.Message + "\n")
 		return
 	}
 	s.phases.add(e, s.clock.Now())
