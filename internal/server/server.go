@@ -50,7 +50,9 @@ func Serve(ctx context.Context, l net.Listener, ops Operations, opt Options) err
 	case <-ctx.Done():
 	}
 	err := stop(context.WithoutCancel(ctx), srv)
-	_ = <-failed // that it is closed, which was asked for
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 
