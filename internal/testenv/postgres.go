@@ -71,7 +71,7 @@ func PrivatePostgres(t testing.TB, settings map[string]string) *PG {
 		}
 	})
 	name := fmt.Sprintf("test_%d", serials.Add(1))
-	execute(t, server.URL("postgres"), "CREATE DATABASE "+name+" TEMPLATE template0")
+	execute(t, server.URL("postgres"), createDatabase(name))
 	return &PG{Database: name, server: server}
 }
 
@@ -147,11 +147,33 @@ func (p *PG) Conn(t testing.TB) *pgx.Conn {
 	return conn
 }
 
+// createDatabase is a statement that makes a database, by copying files where
+// that has to be asked for: without fsync it is four times as fast.
+func createDatabase(name string) string {
+	sql := "CREATE DATABASE " + name + " TEMPLATE template0"
+	if serverMajor() >= 15 {
+		sql += " STRATEGY file_copy"
+	}
+	return sql
+}
+
+var serverMajor = sync.OnceValue(func() int {
+	path, err := pgserver.Binary("postgres")
+	if err != nil {
+		return 0
+	}
+	major, err := pgserver.Major(path)
+	if err != nil {
+		return 0
+	}
+	return major
+})
+
 // newDatabase makes a database that is dropped when the test ends.
 func newDatabase(t testing.TB, server *pgserver.Instance) *PG {
 	t.Helper()
 	p := &PG{Database: fmt.Sprintf("test_%d", serials.Add(1)), server: server}
-	execute(t, server.URL("postgres"), "CREATE DATABASE "+p.Database+" TEMPLATE template0")
+	execute(t, server.URL("postgres"), createDatabase(p.Database))
 	t.Cleanup(func() {
 		execute(t, server.URL("postgres"), "DROP DATABASE IF EXISTS "+p.Database+" WITH (FORCE)")
 	})

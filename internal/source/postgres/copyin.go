@@ -86,6 +86,10 @@ func (t *Target) Digest(ctx context.Context, table Table) (rowhash.Digest, int64
 	if err != nil {
 		return rowhash.Digest{}, 0, t.fail("read "+table.String()+" back", err)
 	}
+	return t.digest(ctx, table, parts)
+}
+
+func (t *Target) digest(ctx context.Context, table Table, parts []Part) (rowhash.Digest, int64, error) {
 	sums := make([]rowhash.Writer, len(parts))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, p := range parts {

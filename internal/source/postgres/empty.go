@@ -121,12 +121,20 @@ func (t *Target) MarkUnfinished(ctx context.Context, note string) error {
 }
 
 // MarkFinished takes the mark away and gives the database the comment that
-// the source's database has, or else the one it had before.
+// the source's database has, or else the one it had before. When it returns,
+// all that was restored is on the disk of the server.
 func (t *Target) MarkFinished(ctx context.Context) error {
 	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
 		comment := t.comment
 		if t.globals.Database.Comment != "" && len(t.opts.Tables) == 0 {
 			comment = t.globals.Database.Comment
+		}
+		if err := t.watch.check(ctx); err != nil {
+			return err
+		}
+		// A commit that waits for the disk takes all earlier ones along.
+		if _, err := conn.Exec(ctx, "SET synchronous_commit = on"); err != nil {
+			return err
 		}
 		return t.setComment(ctx, conn, comment)
 	})

@@ -73,7 +73,10 @@ func (t *Target) finish(ctx context.Context, a *archive, c choice, jobs int, out
 			return nil, err
 		}
 	}
-	return left, t.restoreEventTriggers(ctx, a, events)
+	if err := t.restoreEventTriggers(ctx, a, events); err != nil {
+		return nil, err
+	}
+	return left, t.watch.check(ctx)
 }
 
 // restoreEventTriggers makes the event triggers, which nothing that comes

@@ -12,6 +12,7 @@ import (
 // TestRestoreOfDifficultDatabase restores onto another server, which has none
 // of the roles.
 func TestRestoreOfDifficultDatabase(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	source := testenv.Postgres(t)
 	source.Exec(t, difficult("a"))
@@ -69,6 +70,7 @@ func dropDifficult(t testing.TB, pg *testenv.PG, suffix string) {
 }
 
 func TestRestoreInScratchReachesNowhere(t *testing.T) {
+	t.Parallel()
 	source := testenv.Postgres(t)
 	source.Exec(t, difficult("b"))
 	t.Cleanup(func() {
@@ -102,6 +104,7 @@ func TestRestoreInScratchReachesNowhere(t *testing.T) {
 }
 
 func TestRestoreRefusesOwnersThatMustBeSuperusers(t *testing.T) {
+	t.Parallel()
 	source := testenv.PrivatePostgres(t, nil)
 	source.Exec(t, `CREATE ROLE boss SUPERUSER;
 		CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
@@ -116,6 +119,7 @@ func TestRestoreRefusesOwnersThatMustBeSuperusers(t *testing.T) {
 }
 
 func TestRestoreWithoutOwners(t *testing.T) {
+	t.Parallel()
 	source := testenv.Postgres(t)
 	source.Exec(t, difficult("c"))
 	t.Cleanup(func() { dropDifficult(t, source, "c") })
@@ -140,6 +144,7 @@ func TestRestoreWithoutOwners(t *testing.T) {
 }
 
 func TestRestoreOfSchemas(t *testing.T) {
+	t.Parallel()
 	source := testenv.Postgres(t)
 	source.Exec(t, `
 		CREATE SCHEMA payments; CREATE SCHEMA accounts; CREATE EXTENSION citext SCHEMA accounts;

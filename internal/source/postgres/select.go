@@ -62,7 +62,7 @@ func (a *archive) tables(wanted []TableName) (idSet, error) {
 		grown = false
 		for i := range a.entries {
 			child, parent := a.attachment(&a.entries[i])
-			if child != nil && ids[parent.id] && !ids[child.id] {
+			if child != nil && child.kind == "TABLE" && ids[parent.id] && !ids[child.id] {
 				ids[child.id], grown = true, true
 			}
 		}
@@ -70,26 +70,43 @@ func (a *archive) tables(wanted []TableName) (idSet, error) {
 	return ids, nil
 }
 
-// attachment returns the partition and the partitioned table that a TABLE
+// attachment returns the part and the whole that a TABLE ATTACH or an INDEX
 // ATTACH is about; nil for other entries.
 func (a *archive) attachment(e *entry) (child, parent *entry) {
-	if e.kind != "TABLE ATTACH" {
+	kinds := []string{"TABLE"}
+	switch e.kind {
+	case "TABLE ATTACH":
+	case "INDEX ATTACH":
+		kinds = []string{"INDEX", "CONSTRAINT"}
+	default:
 		return nil, nil
 	}
 	for _, id := range e.needs {
 		n := a.get(id)
 		switch {
-		case n == nil || n.kind != "TABLE":
-		case n.namespace == e.namespace && n.tag == e.tag:
+		case n == nil || !slices.Contains(kinds, n.kind):
+		case n.namespace == e.namespace && (n.tag == e.tag || n.kind == "CONSTRAINT" && strings.HasSuffix(n.tag, " "+e.tag)):
 			child = n
 		default:
 			parent = n
 		}
 	}
-	if parent == nil {
+	if child == nil || parent == nil {
 		return nil, nil
 	}
 	return child, parent
+}
+
+// detach takes from partitions and their indexes the need for that which they
+// are attached to: they can stand alone, and the attachment is an entry of its
+// own.
+func (a *archive) detach() {
+	for i := range a.entries {
+		child, parent := a.attachment(&a.entries[i])
+		if child != nil {
+			child.needs = slices.DeleteFunc(child.needs, func(id int) bool { return id == parent.id })
+		}
+	}
 }
 
 // tableKinds are the kinds of entries that belong to one table.
@@ -115,6 +132,7 @@ func (a *archive) choose(wanted []TableName) (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
+	a.detach()
 	c := choice{ids: idSet{}}
 	for id := range tables {
 		a.addNeeded(c.ids, id)

@@ -67,6 +67,7 @@ type Target struct {
 	opts      TargetOptions
 	config    *pgx.ConnConfig
 	pool      *pool
+	watch     *watch
 	version   int  // server_version_num
 	superuser bool // whether we are one
 
@@ -98,7 +99,11 @@ func Connect(ctx context.Context, opts TargetOptions) (*Target, error) {
 	config.RuntimeParams["application_name"] = "backupd restore"
 	t := &Target{opts: opts, config: config, objects: map[uint32]bool{}}
 	t.pool = newPool(opts.Jobs, t.open)
-	if err := t.look(ctx); err != nil {
+	err = t.look(ctx)
+	if err == nil {
+		t.watch, err = newWatch(ctx, config)
+	}
+	if err != nil {
 		return nil, errors.Join(t.fail("open it", err), t.pool.close())
 	}
 	return t, nil
@@ -198,7 +203,7 @@ func (t *Target) Structure(ctx context.Context, scope Scope) (Structure, error) 
 
 // Close closes the connections, those in use as soon as they no longer are.
 func (t *Target) Close(context.Context) error {
-	if err := t.pool.close(); err != nil {
+	if err := errors.Join(t.pool.close(), t.watch.close()); err != nil {
 		return t.fail("close it", err)
 	}
 	return nil
