@@ -151,15 +151,12 @@ type Found struct {
 func (l *Loader) CheckContent(ctx context.Context, to *postgres.Target) ([]Found, error) {
 	meter := l.Report.Meter(progress.Event{Function: l.Snapshot.Function, Phase: "validate", Total: l.bytes()})
 	found := make([]Found, len(l.chosen))
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(l.Jobs)
 	for at, i := range l.chosen {
-		if ctx.Err() != nil {
-			break
-		}
 		group.Go(func() error {
 			t := l.Snapshot.Tables[i]
-			digest, bytes, err := to.Digest(ctx, l.header.Tables[i])
+			digest, bytes, err := to.Digest(groupCtx, l.header.Tables[i])
 			if err != nil {
 				return err
 			}

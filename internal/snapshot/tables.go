@@ -75,13 +75,15 @@ func (d *tables) copyAll(ctx context.Context) error {
 			return d.k.wrap("copying "+d.sources[i].String(), errors.New("the capture gives no part of it"))
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for _, p := range pieces {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error { return d.copyPiece(ctx, p) })
+		group.Go(func() error {
+			if err := groupCtx.Err(); err != nil {
+				return err
+			}
+			return d.copyPiece(groupCtx, p)
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return err

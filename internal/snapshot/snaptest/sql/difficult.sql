@@ -46,6 +46,7 @@ CREATE TABLE pay.orders_rest PARTITION OF pay.orders DEFAULT;
 INSERT INTO pay.orders (customer, placed, state, total, note)
 SELECT 1000 + g % 3000, '2023-06-01'::date + g % 1000, (ARRAY['new','paid','void'])[1 + g % 3]::pay.state, g / 3.0, repeat('n', g % 50)
 FROM generate_series(1, 20000) g;
+SET CONSTRAINTS ALL IMMEDIATE;
 CREATE INDEX orders_by_state ON pay.orders (state, placed DESC) WHERE state <> 'void';
 CREATE INDEX customers_by_expr ON pay.customers (lower(name), (extra ->> 'n'));
 CREATE INDEX customers_tags ON pay.customers USING gin (tags);
