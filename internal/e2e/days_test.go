@@ -28,10 +28,10 @@ func TestGoodDay(t *testing.T) {
 	w.must(0, "snapshot")
 	w.must(0, "snapshot", "payments")
 	list := answer[snapshotsAnswer](w, 0, "snapshots", "payments")
-	if len(list.Snapshots) != 2 {
-		t.Fatalf("%d snapshots are listed", len(list.Snapshots))
+	if len(list) != 2 {
+		t.Fatalf("%d snapshots are listed", len(list))
 	}
-	for site, s := range list.Snapshots[0].Sites {
+	for site, s := range list[0].Sites {
 		if s.State != "durable" {
 			t.Errorf("site %s: %s", site, s.State)
 		}
@@ -40,7 +40,7 @@ func TestGoodDay(t *testing.T) {
 	target := w.pg.URLOf("restored_" + fmt.Sprint(rand.Uint32()))
 	w.must(0, "restore", "payments", "--to", target, "--plan")
 	w.must(0, "restore", "payments", "--to", target)
-	w.must(1, "restore", "payments", "--to", target) // it is not empty any more
+	w.must(2, "restore", "payments", "--to", target) // it is not empty any more
 	w.must(0, "restore", "payments", "--to", target, "--replace", "--yes")
 	w.must(0, "verify", "payments", "--level", "L5")
 	w.must(0, "status")
@@ -90,10 +90,10 @@ func TestNeitherSiteTakesIt(t *testing.T) {
 	// What waited in the spool goes out with the next one.
 	w.must(0, "snapshot")
 	list := answer[snapshotsAnswer](w, 0, "snapshots")
-	if len(list.Snapshots) != 2 {
-		t.Fatalf("%d snapshots are listed", len(list.Snapshots))
+	if len(list) != 2 {
+		t.Fatalf("%d snapshots are listed", len(list))
 	}
-	for _, s := range list.Snapshots {
+	for _, s := range list {
 		for site, at := range s.Sites {
 			if at.State != "durable" {
 				t.Errorf("snapshot %s at %s: %s", s.Snapshot, site, at.State)
@@ -194,8 +194,8 @@ func TestDiskFull(t *testing.T) {
 	spool := filepath.Join(w.dir, "data", "spool")
 	mountSmall(t, spool)
 	w.fails(1, []string{"snapshot"}, "payments", "spool", "no space left")
-	if list := answer[snapshotsAnswer](w, 0, "snapshots"); len(list.Snapshots) != 0 {
-		t.Errorf("%d snapshots are listed", len(list.Snapshots))
+	if list := answer[snapshotsAnswer](w, 0, "snapshots"); len(list) != 0 {
+		t.Errorf("%d snapshots are listed", len(list))
 	}
 }
 
@@ -212,8 +212,8 @@ func TestDatabaseGoneInTheMiddle(t *testing.T) {
 	if o.code != 1 || !strings.Contains(o.stderr, "payments") || !strings.Contains(o.stderr, "market") {
 		t.Errorf("the database went away: %s", o)
 	}
-	if list := answer[snapshotsAnswer](w, 0, "snapshots"); len(list.Snapshots) != 0 {
-		t.Errorf("%d snapshots are listed", len(list.Snapshots))
+	if list := answer[snapshotsAnswer](w, 0, "snapshots"); len(list) != 0 {
+		t.Errorf("%d snapshots are listed", len(list))
 	}
 	pg.Start(t)
 	w.must(0, "snapshot")
@@ -251,7 +251,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	w.must(0, "snapshot")
 	list := answer[snapshotsAnswer](w, 0, "snapshots")
-	for _, s := range list.Snapshots {
+	for _, s := range list {
 		for site, at := range s.Sites {
 			if at.State != "durable" {
 				t.Errorf("snapshot %s at %s: %s", s.Snapshot, site, at.State)
@@ -283,6 +283,8 @@ func TestSiteKilledUnderTheService(t *testing.T) {
 	sites := testenv.PrivateSites(t)
 	w := newWorld(t, testenv.Postgres(t), sites)
 	w.pg.Exec(t, someData)
+	w.rpo = "8s"
+	w.write()
 	d := w.serve()
 	w.eventually("a first snapshot", func() bool { return w.run("status").code == 0 })
 	sites.Cloud.Kill()

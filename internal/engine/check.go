@@ -124,7 +124,8 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 	const group = "site"
 	notes, err := probeSite(ctx, site)
 	if err != nil {
-		c.bad(group, site.Name, err.Error(), hintOf(err))
+		detail, hint := c.explain(site.Name, err)
+		c.bad(group, site.Name, detail, hint)
 		return
 	}
 	detail := "reads, writes once, lists"
@@ -140,12 +141,19 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 	c.good(group, site.Name, detail+"; the repository opens with this identity", strings.Join(notes, "; "))
 }
 
-func hintOf(err error) string {
+// explain tells an error of a site with the place that was asked, and what to
+// do about it apart.
+func (c *checker) explain(site string, err error) (detail, hint string) {
 	var e *storage.Error
-	if errors.As(err, &e) {
-		return e.Hint
+	if !errors.As(err, &e) {
+		return err.Error(), ""
 	}
-	return ""
+	s := c.cfg.Sites[site]
+	place := s.Path
+	if place == "" {
+		place = strings.TrimSpace(s.Endpoint + " bucket " + s.Bucket)
+	}
+	return fmt.Sprintf("%s: %s %s: %v", place, e.Op, e.Name, e.Err), e.Hint
 }
 
 // neededTools are the programs of PostgreSQL that captures and restores run.
@@ -181,7 +189,7 @@ func (c *checker) sources(ctx context.Context) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		for _, f := range sources[name].Check(ctx, scopes[name]) {
-			c.findings = append(c.findings, Finding{OK: f.OK, Group: "source", Subject: name + ": " + f.Subject, Detail: f.Detail, Hint: f.Hint})
+			c.findings = append(c.findings, Finding{OK: f.OK, Group: "source", Subject: f.Subject, Detail: f.Detail, Hint: f.Hint})
 		}
 	}
 }

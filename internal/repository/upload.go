@@ -23,7 +23,10 @@ const (
 	// After a failure a site is tried again after retryMin, then twice as
 	// long each time up to retryMax, give or take a half.
 	retryMin = 500 * time.Millisecond
-	retryMax = 30 * time.Second
+	retryMax = 10 * time.Second
+	// A site that was failing already when a snapshot was taken is waited for
+	// no longer than this: nobody expects it back right now.
+	knownAway = 2 * time.Second
 )
 
 // SiteHealth says how the uploads to a site fare.
@@ -343,8 +346,9 @@ type SiteState struct {
 }
 
 // Wait waits until every site holds the snapshot. It gives up on a site that
-// has been failing for patience, and returns the state at each; the error is
-// not nil only when ctx ends or the catalog fails.
+// has been failing for patience, sooner when it was failing before or when its
+// error will not go away by itself, and returns the state at each; the error
+// is not nil only when ctx ends or the catalog fails.
 func (r *Repository) Wait(ctx context.Context, snapshot string, patience time.Duration) (map[string]SiteState, error) {
 	start := r.clock.Now()
 	for {
@@ -376,11 +380,14 @@ func (r *Repository) worthWaiting(states map[string]SiteState, start time.Time, 
 			continue
 		}
 		f, failing := r.uploads.failure(site)
-		since := f.since
-		if since.Before(start) {
-			since = start
+		if !failing {
+			return true
 		}
-		if !failing || r.clock.Now().Sub(since) < patience {
+		bound, since := patience, f.since
+		if since.Before(start) {
+			bound, since = min(patience, knownAway), start
+		}
+		if !storage.Permanent(f.err) && r.clock.Now().Sub(since) < bound {
 			return true
 		}
 	}
