@@ -208,7 +208,7 @@ func (i *Instance) launch() (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
-	defer output.Close() // the child has its own copy
+	defer func() { _ = output.Close() }() // the child has its own copy
 	cmd := exec.Command(i.postgres, i.args...)
 	cmd.Env = serverEnv()
 	cmd.Dir = i.place.Base

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os/exec"
 	"syscall"
-	"time"
 )
 
 // Run runs a client program of PostgreSQL to its end. When ctx ends or this
@@ -42,11 +41,11 @@ func terminate(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
 	if cmd.Process.Signal(syscall.SIGTERM) != nil {
 		return // it has ended just now
 	}
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
 	select {
 	case <-ended:
-	case <-patience.C:
+	case <-patience.Done():
 		// Its workers are in its process group.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}

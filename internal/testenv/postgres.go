@@ -198,7 +198,7 @@ func session(t testing.TB, url string, f func(context.Context, *pgx.Conn) error)
 	if err != nil {
 		t.Fatalf("connect to the PostgreSQL server of this test: %v", err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }() // may be broken, on purpose
 	if err := f(ctx, conn); err != nil {
 		t.Fatalf("run SQL for this test: %v", err)
 	}
@@ -237,7 +237,7 @@ func serversDir() string {
 }
 
 // lifeline is open until this process ends, however it ends.
-var lifeline *os.File
+var lifeline atomic.Pointer[os.File]
 
 // removeAfterUs starts a small process that waits for the end of this one and
 // of the server in dir, which gets a signal then, and removes dir: the
@@ -247,8 +247,8 @@ func removeAfterUs(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer reader.Close()
-	lifeline = writer
+	defer func() { _ = reader.Close() }() // the child has its own copy
+	lifeline.Store(writer)                // kept from the garbage collector, which would close it
 	cmd := exec.Command("/bin/sh", "-c", `
 		cat >/dev/null
 		n=0

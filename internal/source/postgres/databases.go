@@ -140,7 +140,7 @@ func dropSubscriptions(ctx context.Context, conn *pgx.Conn, serverURL, name stri
 	if err != nil {
 		return err
 	}
-	defer hangUp(inside)
+	defer func() { _ = hangUp(inside) }() // its work is done by then
 	if err := dropEventTriggers(ctx, inside); err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func administer(ctx context.Context, serverURL string, avoid []string, f func(*p
 		config.Database = database
 		conn, err := pgx.ConnectConfig(ctx, config)
 		if err == nil {
-			defer hangUp(conn)
+			defer func() { _ = hangUp(conn) }() // its work is done by then
 			return f(conn)
 		}
 		failed = errors.Join(failed, fmt.Errorf("connecting: %w", err))

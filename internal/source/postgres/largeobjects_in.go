@@ -30,10 +30,10 @@ func (t *Target) loadLargeObjects(ctx context.Context, conn *pgx.Conn, rows io.R
 	}
 	for count := int64(0); ; count++ {
 		line, err := in.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 {
+		if errors.Is(err, io.EOF) && len(line) == 0 {
 			return count, send()
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return count, fmt.Errorf("reading its rows: %w", err)
 		}
 		oid, chunk, data, err := parseLargeObject(line)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,7 +62,7 @@ func (t *Target) restore(ctx context.Context, a *archive, section string, ids id
 	if err != nil {
 		return fmt.Errorf("pg_restore: %w", err)
 	}
-	defer os.Remove(list)
+	defer func() { _ = os.Remove(list) }() // one of the system's temporary files
 	args := []string{"--section=" + section, "--exit-on-error", "--use-list=" + list}
 	if t.opts.NoOwner {
 		args = append(args, "--no-owner", "--no-acl")
@@ -122,8 +123,7 @@ func writeList(a *archive, ids idSet) (string, error) {
 		err = closed
 	}
 	if err != nil {
-		os.Remove(f.Name())
-		return "", err
+		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil
 }

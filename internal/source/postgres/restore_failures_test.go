@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/testenv"
 )
@@ -187,5 +190,41 @@ func TestConnectNeverTellsThePassword(t *testing.T) {
 	}
 	if got := redact(`CREATE USER MAPPING OPTIONS (user 'u', password 'hid'' den'); CONNECTION 'host=h password=hidden x'`); strings.Contains(got, "hid") || !strings.Contains(got, "host=h") {
 		t.Errorf("redacted %s", got)
+	}
+}
+
+func TestPasswordIsInNoArgument(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"postgres://u:hid%20den@h:1/d'b", "host=h user=u password='hid den' dbname='d\\'b'"} {
+		config, err := pgx.ParseConfig(url)
+		must(t, err)
+		target := &Target{opts: TargetOptions{URL: url}, config: config}
+		cmd, err := target.restoreProgram("--section=pre-data")
+		must(t, err)
+		if args := strings.Join(cmd.Args, " "); strings.Contains(args, "hid") || !strings.Contains(args, `dbname='d\'b'`) {
+			t.Errorf("arguments %s", args)
+		}
+		if !slices.Contains(cmd.Env, "PGPASSWORD=hid den") {
+			t.Error("the environment lacks the password")
+		}
+	}
+}
+
+func TestRestoreWithoutItsTablespaces(t *testing.T) {
+	t.Parallel()
+	source := testenv.PrivatePostgres(t, map[string]string{"allow_in_place_tablespaces": "on"})
+	admin := *source
+	admin.Database = "postgres"
+	admin.Exec(t, "CREATE TABLESPACE fast LOCATION ''")
+	source.Exec(t, "CREATE TABLE a (id int PRIMARY KEY USING INDEX TABLESPACE fast) TABLESPACE fast; INSERT INTO a VALUES (1)")
+	s := save(t, source, Scope{Function: "f"})
+	db := testenv.Postgres(t)
+	target := into(t, db.URL(), TargetOptions{})
+	s.restore(t, target)
+	if got := db.Value(t, "SELECT count(*) FROM a"); got != "1" {
+		t.Errorf("%s rows", got)
+	}
+	if notes := strings.Join(target.Notes(), "\n"); !strings.Contains(notes, "tablespaces fast do not exist") {
+		t.Errorf("notes %q", notes)
 	}
 }
