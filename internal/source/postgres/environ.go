@@ -69,28 +69,44 @@ var libpqVariables = map[string]string{
 // keywordValue is one parameter of an address in keyword form.
 var keywordValue = regexp.MustCompile(`(\w+)\s*=\s*('(?:\\.|[^'\\])*'|(?:\\.|[^\s'\\])*)`)
 
-// connectionParameters returns the parameters of an address in either form.
+// escaped is a character behind a backslash in such a parameter.
+var escaped = regexp.MustCompile(`\\(.)`)
+
+// connectionParameters returns the parameters of an address in either form,
+// hosts and ports of an URL only when there are several.
 func connectionParameters(address string) map[string]string {
 	params := map[string]string{}
-	if u, err := url.Parse(address); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
-		var hosts, ports []string
-		for _, host := range strings.Split(u.Host, ",") {
-			name, port := splitPort(host)
-			hosts, ports = append(hosts, name), append(ports, port)
-		}
-		if len(hosts) > 1 {
-			params["host"], params["port"] = strings.Join(hosts, ","), strings.Join(ports, ",")
-		}
-		for name, values := range u.Query() {
-			params[name] = values[0]
-		}
+	if _, rest, ok := strings.Cut(address, "://"); ok && strings.HasPrefix(address, "postgres") {
+		urlParameters(rest, params)
 		return params
 	}
 	for _, m := range keywordValue.FindAllStringSubmatch(address, -1) {
 		value := strings.TrimSuffix(strings.TrimPrefix(m[2], "'"), "'")
-		params[m[1]] = regexp.MustCompile(`\\(.)`).ReplaceAllString(value, "$1")
+		params[m[1]] = escaped.ReplaceAllString(value, "$1")
 	}
 	return params
+}
+
+// urlParameters reads what follows the scheme of an URL, which net/url does not
+// read when it names several hosts.
+func urlParameters(rest string, params map[string]string) {
+	rest, query, _ := strings.Cut(rest, "?")
+	authority, _, _ := strings.Cut(rest, "/")
+	if hosts := strings.Split(authority[strings.LastIndexByte(authority, '@')+1:], ","); len(hosts) > 1 {
+		var names, ports []string
+		for _, host := range hosts {
+			name, port := splitPort(host)
+			names, ports = append(names, name), append(ports, port)
+		}
+		params["host"], params["port"] = strings.Join(names, ","), strings.Join(ports, ",")
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return // pgx has refused such an address before
+	}
+	for name, list := range values {
+		params[name] = list[0]
+	}
 }
 
 // splitPort splits host:port where the host may be an IPv6 address in brackets.
