@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/market"
 	"github.com/saypro/backupd/internal/pgserver"
 )
@@ -24,6 +26,7 @@ type bench struct {
 	work   string
 	server *pgserver.Instance
 	pid    int // of the PostgreSQL server
+	quiet  int // how many children it has without connections
 	sites  []*site
 	report report
 }
@@ -55,7 +58,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	b.backupd = program
 	if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) {
-		build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/backupd") //nolint:gosec // a fixed command
+		build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/backupd")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", program, err, out)
 		}
@@ -108,13 +111,19 @@ func (b *bench) seed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pidFile, err := os.ReadFile(filepath.Join(data, "postmaster.pid")) //nolint:gosec // of our own server
+	pidFile, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if err != nil {
 		return err
 	}
 	first, _, _ := strings.Cut(string(pidFile), "\n")
-	b.pid, err = strconv.Atoi(first)
-	return err
+	if b.pid, err = strconv.Atoi(first); err != nil {
+		return err
+	}
+	if err := clock.System.Sleep(ctx, 500*time.Millisecond); err != nil {
+		return err
+	}
+	b.quiet = children(b.pid)
+	return nil
 }
 
 // execute runs one statement and returns the first value of its answer.

@@ -29,6 +29,9 @@ type cost struct {
 	// bytes.
 	PeakRSS  int64 `json:"peak_rss"`
 	PeakTree int64 `json:"peak_tree_rss"`
+	// Phases is where backupd says that the time went, in seconds. Phases
+	// overlap.
+	Phases map[string]float64 `json:"phases,omitempty"`
 }
 
 const sampling = 20 * time.Millisecond
@@ -86,7 +89,7 @@ func treeMemory(pid int) int64 {
 		return total
 	}
 	for _, file := range children {
-		text, err := os.ReadFile(file) //nolint:gosec // of the kernel
+		text, err := os.ReadFile(file)
 		if err != nil {
 			continue // has ended
 		}
@@ -97,6 +100,15 @@ func treeMemory(pid int) int64 {
 		}
 	}
 	return total
+}
+
+// children returns how many children a process has.
+func children(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0
+	}
+	return len(strings.Fields(string(text)))
 }
 
 // memory reads one line of /proc/PID/status in bytes; 0 when the process has

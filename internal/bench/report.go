@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -92,6 +93,18 @@ func (r *report) add(name string, c cost, stored int64) {
 	sum.PeakTree = max(sum.PeakTree, c.PeakTree)
 }
 
+// phases adds what backupd said about the last command of that name.
+func (r *report) phases(name string, phases map[string]float64) {
+	l := r.line(name)
+	last := &l.Each[len(l.Each)-1]
+	if last.Phases == nil {
+		last.Phases = map[string]float64{}
+	}
+	for phase, s := range phases {
+		last.Phases[phase] += s
+	}
+}
+
 // maxRSS is the most memory that backupd may take, in bytes.
 const maxRSS = 256 << 20
 
@@ -153,6 +166,16 @@ func (r *report) writeTable(out io.Writer) error {
 		}
 		m := l.Median
 		p("| %s | %.1f | %.1f | %.1f | %.1f | %s | %s | %s |", l.Name, m.Wall, m.CPU, m.ServerCPU, m.SiteCPU, mib(m.PeakRSS), mib(m.PeakTree), stored)
+	}
+	p("")
+	for _, l := range r.Lines {
+		if phases := l.Median.Phases; len(phases) > 0 {
+			var each []string
+			for _, phase := range slices.Sorted(maps.Keys(phases)) {
+				each = append(each, fmt.Sprintf("%s %.1f", phase, phases[phase]))
+			}
+			p("Phases of %s, in seconds, which overlap: %s.", l.Name, strings.Join(each, ", "))
+		}
 	}
 	p("")
 	p("| aim | measured / aim | |")

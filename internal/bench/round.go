@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
+	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/market"
 	"github.com/saypro/backupd/internal/pgserver"
 )
@@ -49,12 +51,18 @@ func (b *bench) record(ctx context.Context, name string, stored func() (int64, e
 	if _, err := b.execute(ctx, "postgres", "CHECKPOINT"); err != nil {
 		return nil, err
 	}
+	if err := b.settle(ctx); err != nil {
+		return nil, err
+	}
 	before, err := b.processors()
 	if err != nil {
 		return nil, err
 	}
 	c, out, err := spend(ctx, cmd)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.settle(ctx); err != nil {
 		return nil, err
 	}
 	after, err := b.processors()
@@ -71,6 +79,19 @@ func (b *bench) record(ctx context.Context, name string, stored func() (int64, e
 	b.report.add(name, c, bytes)
 	b.tell("  %-42s %6.1f s", name, c.Wall)
 	return out, nil
+}
+
+// settle waits until the server has seen the last connection off: the
+// processor time of a child counts only when it has been waited for.
+func (b *bench) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for children(b.pid) > b.quiet {
+		if err := clock.System.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("connections that do not end: %w", err)
+		}
+	}
+	return nil
 }
 
 // processors returns the processor time that PostgreSQL and the sites have
@@ -106,7 +127,7 @@ func (b *bench) dumps(ctx context.Context, dir string) error {
 	} {
 		folder := filepath.Join(dir, d.folder)
 		args := append([]string{"-Fd", "-j" + strconv.Itoa(jobs), "-f", folder, "-d", url}, d.args...)
-		cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // pg_dump
+		cmd := exec.CommandContext(ctx, program, args...)
 		if _, err := b.record(ctx, d.name, func() (int64, error) { return diskUsage(folder) }, cmd); err != nil {
 			return err
 		}
@@ -144,7 +165,7 @@ func (b *bench) configure(dir string) (string, error) {
 }
 
 func (b *bench) program(ctx context.Context, config string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, b.backupd, append([]string{"--config", config}, args...)...) //nolint:gosec // the program to measure
+	cmd := exec.CommandContext(ctx, b.backupd, append([]string{"--config", config}, args...)...)
 	cmd.Env = append(os.Environ(), "BENCH_SECRET="+secretKey, "BENCH_URL="+b.server.URL(source))
 	return cmd
 }
@@ -171,38 +192,46 @@ func (b *bench) snapshots(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := b.durable(out); err != nil {
+		results, err := b.durable(out)
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
+		}
+		for _, r := range results {
+			b.report.phases(name, r.Phases)
 		}
 	}
 	return nil
 }
 
+// taken is what the benchmark reads of the answer to a snapshot.
+type taken struct {
+	Function string             `json:"function"`
+	Rows     int64              `json:"rows"`
+	Phases   map[string]float64 `json:"phases"`
+	Sites    map[string]struct {
+		State string `json:"state"`
+	} `json:"sites"`
+}
+
 // durable checks that a snapshot did what is compared with a dump.
-func (b *bench) durable(out []byte) error {
-	var results []struct {
-		Function string `json:"function"`
-		Rows     int64  `json:"rows"`
-		Sites    map[string]struct {
-			State string `json:"state"`
-		} `json:"sites"`
-	}
+func (b *bench) durable(out []byte) ([]taken, error) {
+	var results []taken
 	if err := json.Unmarshal(out, &results); err != nil {
-		return err
+		return nil, err
 	}
 	rows := int64(0)
 	for _, r := range results {
 		rows += r.Rows
 		for _, s := range b.sites {
 			if state := r.Sites[s.name].State; state != "durable" {
-				return fmt.Errorf("%s is %q at %s", r.Function, state, s.name)
+				return nil, fmt.Errorf("%s is %q at %s", r.Function, state, s.name)
 			}
 		}
 	}
 	if len(results) != len(market.Schemas) || rows < b.report.Rows {
-		return fmt.Errorf("%d functions with %d rows captured, the data set has %d", len(results), rows, b.report.Rows)
+		return nil, fmt.Errorf("%d functions with %d rows captured, the data set has %d", len(results), rows, b.report.Rows)
 	}
-	return nil
+	return results, nil
 }
 
 func (b *bench) restores(ctx context.Context, dir string) error {
@@ -213,7 +242,7 @@ func (b *bench) restores(ctx context.Context, dir string) error {
 	if _, err := b.execute(ctx, "postgres", "CREATE DATABASE reloaded"); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, "-j"+strconv.Itoa(jobs), "--exit-on-error", "-d", b.server.URL("reloaded"), filepath.Join(dir, "fast")) //nolint:gosec // pg_restore
+	cmd := exec.CommandContext(ctx, program, "-j"+strconv.Itoa(jobs), "--exit-on-error", "-d", b.server.URL("reloaded"), filepath.Join(dir, "fast"))
 	if _, err := b.record(ctx, reload, nil, cmd); err != nil {
 		return err
 	}
@@ -227,9 +256,15 @@ func (b *bench) restores(ctx context.Context, dir string) error {
 			return err
 		}
 		cmd := b.program(ctx, filepath.Join(dir, "backupd.yaml"), "restore", schema, "--to", b.server.URL(name), "--json")
-		if _, err := b.record(ctx, restore, nil, cmd); err != nil {
+		out, err := b.record(ctx, restore, nil, cmd)
+		if err != nil {
 			return err
 		}
+		var result taken
+		if err := json.Unmarshal(out, &result); err != nil {
+			return err
+		}
+		b.report.phases(restore, result.Phases)
 		if _, err := b.execute(ctx, "postgres", "DROP DATABASE "+name); err != nil {
 			return err
 		}

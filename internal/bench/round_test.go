@@ -54,7 +54,7 @@ func TestDurable(t *testing.T) {
 		{"not JSON", `done`, "invalid character"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := b.durable([]byte(test.out))
+			_, err := b.durable([]byte(test.out))
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}

@@ -43,7 +43,7 @@ type answer struct {
 // command is backupd with arguments, in a process group of its own: Ctrl-C is
 // for the demonstration, which then ends what it has started.
 func (o *operator) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, o.program, args...) //nolint:gosec // the program under demonstration
+	cmd := exec.CommandContext(ctx, o.program, args...)
 	cmd.Env = append(append(os.Environ(), o.env...), "BACKUPD_CONFIG="+o.config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -154,7 +154,7 @@ type service struct {
 // serve starts the service. It outlives ctx: stop ends it.
 func (o *operator) serve(logFile string) (*service, error) {
 	o.printer.command("backupd serve &")
-	out, err := os.Create(logFile) //nolint:gosec // in our own folder
+	out, err := os.Create(logFile)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (s *service) dead() error {
 	}
 	select {
 	case <-s.ended:
-		return fmt.Errorf("backupd serve has ended: %v", s.err)
+		return fmt.Errorf("backupd serve has ended: %s", s.cmd.ProcessState)
 	default:
 		return nil
 	}
@@ -188,19 +188,19 @@ func (s *service) dead() error {
 func (s *service) stop(patience time.Duration) error {
 	select {
 	case <-s.ended:
-		return fmt.Errorf("backupd serve had ended before: %v", s.err)
+		return fmt.Errorf("backupd serve had ended before: %s", s.cmd.ProcessState)
 	default:
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may end at this moment
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	select {
 	case <-s.ended:
 		if s.err != nil {
 			return fmt.Errorf("backupd serve after SIGTERM: %w", s.err)
 		}
 		return nil
-	case <-timer.C:
+	case <-ctx.Done():
 	}
 	_ = s.cmd.Process.Kill() // it may end at this moment
 	<-s.ended

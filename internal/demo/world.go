@@ -66,7 +66,7 @@ func (w *world) prepare(ctx context.Context) error {
 	}
 	if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) {
 		w.say("building %s …", w.backupd)
-		build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/backupd") //nolint:gosec // a fixed command
+		build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/backupd")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", w.backupd, err, out)
 		}

@@ -69,7 +69,7 @@ func (s *Site) Return() error {
 		return fmt.Errorf("s3site: %w", err)
 	}
 	s.address = listener.Addr().String()
-	server := &http.Server{Handler: s.handler, ErrorLog: log.New(io.Discard, "", 0)} //nolint:gosec // loopback only
+	server := &http.Server{Handler: s.handler, ErrorLog: log.New(io.Discard, "", 0)}
 	ended := make(chan struct{})
 	s.server, s.ended = server, ended
 	go func() {
