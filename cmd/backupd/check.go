@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,9 +60,9 @@ func (a *app) showFindings(findings []engine.Finding) error {
 		if !f.OK {
 			mark = a.style.Bad("FAILED")
 		}
-		_, err := fmt.Fprintf(a.stdout, "%s  %s %s: %s\n", mark, f.Group, a.style.Bold(f.Subject), f.Detail)
+		_, err := fmt.Fprintf(a.stdout, "%s  %s: %s\n", mark, a.subject(f), indented(f.Detail))
 		if err == nil && f.Hint != "" {
-			_, err = fmt.Fprintf(a.stdout, "        %s\n", a.style.Warn(f.Hint))
+			_, err = fmt.Fprintf(a.stdout, "        %s\n", a.style.Warn(indented(f.Hint)))
 		}
 		if err != nil {
 			return fmt.Errorf("print the findings: %w", err)
@@ -69,3 +70,14 @@ func (a *app) showFindings(findings []engine.Finding) error {
 	}
 	return nil
 }
+
+// subject names what a finding is about, the group only once.
+func (a *app) subject(f engine.Finding) string {
+	if strings.HasPrefix(f.Subject, f.Group) {
+		return a.style.Bold(f.Subject)
+	}
+	return f.Group + " " + a.style.Bold(f.Subject)
+}
+
+// indented keeps text of several lines together below its mark.
+func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n        ") }

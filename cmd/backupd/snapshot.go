@@ -78,7 +78,8 @@ func (a *app) showSnapshotNotes(results []snapshot.Result) error {
 		if r.Snapshot != "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(a.stdout, "%s: %s %s\n", a.style.Bold(r.Function), a.style.Bad("no recovery point was made:"), r.Error); err != nil {
+		// Why, the error says.
+		if _, err := fmt.Fprintf(a.stdout, "%s: %s\n", a.style.Bold(r.Function), a.style.Bad("no recovery point was made")); err != nil {
 			return err
 		}
 	}

@@ -38,8 +38,7 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	if f.State == engine.StateGood && f.Degraded {
 		state = a.style.Warn("degraded")
 	}
-	fmt.Fprintf(b, "%s  %s: %s of RPO %s, %s\n", a.style.Bold(f.Function), state,
-		show.OptionalSeconds(f.ExposureAnySeconds), show.Seconds(f.RPOSeconds), a.margin(f.MarginSeconds))
+	fmt.Fprintf(b, "%s  %s: %s\n", a.style.Bold(f.Function), state, a.exposure(f))
 	table := show.Table{Head: []string{"  SITE", "STATE", ">EXPOSURE", "RECOVERY POINT", "PROVEN", ">PROVEN EXPOSURE"}}
 	for _, name := range slices.Sorted(maps.Keys(f.Sites)) {
 		at := f.Sites[name]
@@ -58,16 +57,18 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	b.WriteByte('\n')
 }
 
-// margin says how long the promise still holds.
-func (a *app) margin(seconds *float64) string {
-	switch {
-	case seconds == nil:
-		return a.style.Warn("margin unknown")
-	case *seconds < 0:
-		return a.style.Bad("exceeded by " + show.Seconds(-*seconds))
-	default:
-		return show.Seconds(*seconds) + " left"
+// exposure says how old the newest recovery point is, and how long the promise
+// still holds.
+func (a *app) exposure(f engine.FunctionStatus) string {
+	rpo := "RPO " + show.Seconds(f.RPOSeconds)
+	if f.ExposureAnySeconds == nil || f.MarginSeconds == nil {
+		return "no recovery point, " + rpo
 	}
+	margin := show.Seconds(*f.MarginSeconds) + " left"
+	if *f.MarginSeconds < 0 {
+		margin = a.style.Bad("exceeded by " + show.Seconds(-*f.MarginSeconds))
+	}
+	return show.Seconds(*f.ExposureAnySeconds) + " of " + rpo + ", " + margin
 }
 
 // proof shows the last proof in a few words: its level and its age.
