@@ -71,9 +71,10 @@ func (a *app) showFindings(findings []engine.Finding) error {
 	return nil
 }
 
-// subject names what a finding is about, the group only once.
+// subject names what a finding is about. One of a source says itself whether
+// it is about the source or a function in it.
 func (a *app) subject(f engine.Finding) string {
-	if strings.HasPrefix(f.Subject, f.Group) {
+	if f.Group == "source" {
 		return a.style.Bold(f.Subject)
 	}
 	return f.Group + " " + a.style.Bold(f.Subject)

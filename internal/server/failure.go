@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/restore"
@@ -65,6 +66,17 @@ type Failure struct {
 	Message string `json:"message"`
 	// Kind tells failures apart for programs.
 	Kind Kind `json:"kind"`
+}
+
+// Kinds returns every kind there is.
+func Kinds() []Kind {
+	all := []Kind{KindFailed}
+	for _, k := range kinds {
+		if !slices.Contains(all, k.kind) {
+			all = append(all, k.kind)
+		}
+	}
+	return all
 }
 
 // NewFailure returns err in the form for the wire.
