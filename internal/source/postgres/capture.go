@@ -201,6 +201,9 @@ func (c *Capture) survey(ctx context.Context, scope Scope) (changed string, err 
 	if c.tables, c.notes, err = c.source.planTables(ctx, c.exporter, sel, seen, c.point); err != nil {
 		return "", err
 	}
+	if c.point.Encoding == "SQL_ASCII" {
+		c.notes = append(c.notes, "the database is SQL_ASCII: the bytes of its texts have no known meaning and are kept as they are")
+	}
 	objects, err := largeObjectsTable(ctx, c.exporter, sel)
 	c.tables = append(c.tables, objects...)
 	return "", err

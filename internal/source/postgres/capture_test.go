@@ -285,7 +285,7 @@ func TestCaptureLeavesTheSourceAsItWas(t *testing.T) {
 // waitFor waits until what is true.
 func waitFor(t testing.TB, what func() bool) {
 	t.Helper()
-	for range 400 {
+	for range 4000 {
 		if what() {
 			return
 		}

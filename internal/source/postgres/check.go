@@ -15,15 +15,17 @@ import (
 func (s *Source) Check(ctx context.Context, scopes []Scope) []Finding {
 	conn, err := s.connect(ctx, "check")
 	if err != nil {
-		return []Finding{{Subject: "source " + s.opts.Name, Detail: err.Error(),
-			Hint: "check that the server runs and accepts this user from this host (pg_hba.conf), and the password"}}
+		return []Finding{{
+			Subject: "source " + s.opts.Name, Detail: err.Error(),
+			Hint: "check that the server runs and accepts this user from this host (pg_hba.conf), and the password",
+		}}
 	}
 	defer func() { _ = hangUp(conn) }() // nothing was changed that could be lost
 	point, err := identity(ctx, conn)
 	if err != nil {
 		return []Finding{{Subject: "source " + s.opts.Name, Detail: err.Error()}}
 	}
-	findings := s.checkServer(ctx, conn, point)
+	findings := append(s.checkServer(ctx, conn, point), s.checkExtensions(ctx, conn)...)
 	for _, scope := range scopes {
 		findings = append(findings, s.checkScope(ctx, conn, scope)...)
 	}
@@ -78,6 +80,29 @@ func (s *Source) checkConnections(ctx context.Context, conn *pgx.Conn) Finding {
 	return f
 }
 
+// checkExtensions tells of extensions whose tables do not come back by a plain
+// restore.
+func (s *Source) checkExtensions(ctx context.Context, conn *pgx.Conn) []Finding {
+	subject := "source " + s.opts.Name + ": extensions"
+	rows, err := conn.Query(ctx, `SELECT extname FROM pg_extension WHERE extname IN ('citus', 'timescaledb') ORDER BY 1`)
+	if err != nil {
+		return []Finding{problem(subject, err)}
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return []Finding{problem(subject, err)}
+	}
+	var findings []Finding
+	for _, name := range names {
+		findings = append(findings, Finding{
+			Subject: subject,
+			Detail:  name + " spreads tables in ways that only its own tools can restore",
+			Hint:    "leave the schemas with such tables out of every function, and protect them by those tools",
+		})
+	}
+	return findings
+}
+
 // checkScope checks one function.
 func (s *Source) checkScope(ctx context.Context, conn *pgx.Conn, scope Scope) []Finding {
 	subject := "function " + scope.Function
@@ -96,8 +121,10 @@ func (s *Source) checkScope(ctx context.Context, conn *pgx.Conn, scope Scope) []
 		}
 	}
 	if len(findings) == 0 {
-		findings = append(findings, Finding{OK: true, Subject: subject,
-			Detail: fmt.Sprintf("all %d tables of source %s can be read", len(sel.lockable()), s.opts.Name)})
+		findings = append(findings, Finding{
+			OK: true, Subject: subject,
+			Detail: fmt.Sprintf("all %d tables of source %s can be read", len(sel.lockable()), s.opts.Name),
+		})
 	}
 	return append(findings, remarks(ctx, conn, sel)...)
 }
@@ -127,10 +154,12 @@ func remarks(ctx context.Context, conn *pgx.Conn, sel selection) []Finding {
 		findings = append(findings, problem(subject, err))
 	}
 	for _, r := range references {
-		findings = append(findings, Finding{OK: true, Subject: subject,
+		findings = append(findings, Finding{
+			OK: true, Subject: subject,
 			Detail: fmt.Sprintf("the foreign key %s of %s refers to %s, which is outside",
 				displayName(r.Constraint), display(r.Schema, r.Table), display(r.ToSchema, r.ToTable)),
-			Hint: "it is restored only where that table exists"})
+			Hint: "it is restored only where that table exists",
+		})
 	}
 	for _, note := range withoutRows(sel) {
 		findings = append(findings, Finding{OK: true, Subject: subject, Detail: note})

@@ -119,7 +119,8 @@ func TestLargeObjects(t *testing.T) {
 	}
 	groups := []LargeObjects{
 		{Owner: "postgres", OIDs: [][2]uint32{{1005, 1005}}, Grants: []Grant{
-			{Privilege: "SELECT"}, {Grantee: "postgres", Privilege: "SELECT"}, {Grantee: "postgres", Privilege: "UPDATE"}}},
+			{Privilege: "SELECT"}, {Grantee: "postgres", Privilege: "SELECT"}, {Grantee: "postgres", Privilege: "UPDATE"},
+		}},
 		{Owner: "postgres", OIDs: [][2]uint32{{1001, 1001}, {1006, 1006}}},
 		{Owner: "zoo_owner", OIDs: [][2]uint32{{1002, 1003}}},
 	}

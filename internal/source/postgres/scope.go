@@ -99,7 +99,8 @@ func resolve(ctx context.Context, q querier, scope Scope) (selection, error) {
 func parseScope(scope Scope) ([]pattern, error) {
 	if len(scope.Schemas) > 0 && len(scope.Tables) > 0 {
 		return nil, &ScopeError{Problems: []string{
-			"it names schemas and tables at once: write the schemas as tables (\"schema.*\") or make two functions of it"}}
+			"it names schemas and tables at once: write the schemas as tables (\"schema.*\") or make two functions of it",
+		}}
 	}
 	var patterns []pattern
 	for _, text := range scope.Schemas {
@@ -109,7 +110,8 @@ func parseScope(scope Scope) ([]pattern, error) {
 		p, ok := parsePattern(text)
 		if !ok {
 			return nil, &ScopeError{Problems: []string{
-				fmt.Sprintf("the table %q has no schema: write it as schema.table", text)}}
+				fmt.Sprintf("the table %q has no schema: write it as schema.table", text),
+			}}
 		}
 		patterns = append(patterns, p)
 	}

@@ -14,11 +14,25 @@ func TestMatch(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"stock", "stock", true}, {"stock", "stocks", false}, {"stock", "Stock", false},
-		{"stock_*", "stock_", true}, {"stock_*", "stock_a", true}, {"stock_*", "my_stock_a", false},
-		{"*", "", true}, {"*", "x", true}, {"*_log", "a_log", true}, {"*_log", "a_log2", false},
-		{"a*b*c", "abc", true}, {"a*b*c", "a__b__c", true}, {"a*b*c", "ac", false}, {"a*b*c", "abcb", false},
-		{"a*a", "a", false}, {"a*a", "aa", true}, {"**", "x", true}, {"a.c", "abc", false}, {"[ab]", "a", false},
+		{"stock", "stock", true},
+		{"stock", "stocks", false},
+		{"stock", "Stock", false},
+		{"stock_*", "stock_", true},
+		{"stock_*", "stock_a", true},
+		{"stock_*", "my_stock_a", false},
+		{"*", "", true},
+		{"*", "x", true},
+		{"*_log", "a_log", true},
+		{"*_log", "a_log2", false},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "a__b__c", true},
+		{"a*b*c", "ac", false},
+		{"a*b*c", "abcb", false},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"**", "x", true},
+		{"a.c", "abc", false},
+		{"[ab]", "a", false},
 	}
 	for _, tt := range tests {
 		if got := match(tt.pattern, tt.name); got != tt.want {
@@ -37,7 +51,11 @@ func TestParsePattern(t *testing.T) {
 		{"Catalog.Products", "Catalog", "Products", true},
 		{`"we.ird"."na""me"`, "we.ird", `na"me`, true},
 		{"a.b.c", "a", "b.c", true},
-		{"products", "", "", false}, {".x", "", "", false}, {"x.", "", "", false}, {"", "", "", false}, {`"a.b"`, "", "", false},
+		{"products", "", "", false},
+		{".x", "", "", false},
+		{"x.", "", "", false},
+		{"", "", "", false},
+		{`"a.b"`, "", "", false},
 	}
 	for _, tt := range tests {
 		p, ok := parsePattern(tt.text)
@@ -71,8 +89,10 @@ func TestScopeSelects(t *testing.T) {
 	}{
 		{Scope{Schemas: []string{"payments"}}, "payments.payments payments.refunds payments.payments_id_seq"},
 		{Scope{Schemas: []string{"pay*", "accounts"}}, "accounts.users payments.payments payments.refunds accounts.users_id_seq payments.payments_id_seq"},
-		{Scope{Tables: []string{"catalog.products", "catalog.stock_*"}},
-			"catalog.moves_archive catalog.products catalog.stock_moves catalog.y2025 catalog.products_id_seq catalog.stock_moves_n_seq"},
+		{
+			Scope{Tables: []string{"catalog.products", "catalog.stock_*"}},
+			"catalog.moves_archive catalog.products catalog.stock_moves catalog.y2025 catalog.products_id_seq catalog.stock_moves_n_seq",
+		},
 		{Scope{Tables: []string{"catalog.stock_levels"}}, "catalog.y2025"},
 		{Scope{Tables: []string{"catalog.prices*"}}, "catalog.prices catalog.prices_seq"},
 		{Scope{Tables: []string{"*.payments", "cat*.prices"}}, "catalog.prices payments.payments payments.payments_id_seq"},
@@ -185,15 +205,24 @@ func TestScopeLacksWhatItNeeds(t *testing.T) {
 		{`CREATE TABLE payments.t (a int DEFAULT common.f())`, Scope{Schemas: []string{"payments"}}, []string{"function common.f()", "payments.t.a"}},
 		{`CREATE TABLE payments.t (a int); CREATE INDEX ON payments.t ((a + common.f()))`, Scope{Schemas: []string{"payments"}}, []string{"function common.f()", "index payments.t_expr_idx"}},
 		{`CREATE TABLE payments.t (a int DEFAULT nextval('common.seq'))`, Scope{Schemas: []string{"payments"}}, []string{"sequence common.seq"}},
-		{`CREATE TABLE payments.t (a int); CREATE TRIGGER x AFTER INSERT ON payments.t FOR EACH ROW EXECUTE FUNCTION common.tf()`,
-			Scope{Tables: []string{"payments.t"}}, []string{"function common.tf()", "trigger x on payments.t", "schemas: [common]"}},
+		{
+			`CREATE TABLE payments.t (a int); CREATE TRIGGER x AFTER INSERT ON payments.t FOR EACH ROW EXECUTE FUNCTION common.tf()`,
+			Scope{Tables: []string{"payments.t"}},
+			[]string{"function common.tf()", "trigger x on payments.t", "schemas: [common]"},
+		},
 		{`CREATE VIEW payments.v AS SELECT * FROM common.base`, Scope{Schemas: []string{"payments"}}, []string{"table common.base", "payments.v"}},
 		{`CREATE TABLE payments.t () INHERITS (common.base)`, Scope{Tables: []string{"payments.t"}}, []string{"table common.base", "add common.base to tables"}},
-		{`CREATE TABLE payments.p (a int) PARTITION BY LIST (a); CREATE TABLE common.part PARTITION OF payments.p FOR VALUES IN (1)`,
-			Scope{Schemas: []string{"payments"}}, []string{"table common.part", "table payments.p", "add common to schemas"}},
+		{
+			`CREATE TABLE payments.p (a int) PARTITION BY LIST (a); CREATE TABLE common.part PARTITION OF payments.p FOR VALUES IN (1)`,
+			Scope{Schemas: []string{"payments"}},
+			[]string{"table common.part", "table payments.p", "add common to schemas"},
+		},
 		{`SELECT 1`, Scope{Tables: []string{"payments.fine"}}, []string{"type payments.kind", "schemas: [payments]"}},
-		{`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE payments.t (a int) SERVER far`,
-			Scope{Schemas: []string{"payments"}}, []string{"server far", "whole database"}},
+		{
+			`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE payments.t (a int) SERVER far`,
+			Scope{Schemas: []string{"payments"}},
+			[]string{"server far", "whole database"},
+		},
 	}
 	for _, tt := range tests {
 		pg := testenv.Postgres(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,7 +75,21 @@ func New(opts Options) (*Source, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	stayConnected(config)
 	return &Source{opts: opts, config: config, partBytes: defaultPartBytes}, nil
+}
+
+// stayConnected bounds the time to connect, and keeps up connections on which
+// nothing is said for long: that of the exporter, which a firewall might forget
+// and whose loss must show.
+func stayConnected(config *pgx.ConnConfig) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 30 * time.Second
+	}
+	dialer := &net.Dialer{Timeout: config.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6,
+	}}
+	config.DialFunc = dialer.DialContext
 }
 
 // connect opens a session with the pinned settings, named after the function

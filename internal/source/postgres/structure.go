@@ -59,8 +59,10 @@ func structureOf(ctx context.Context, q querier, sel selection) (Structure, erro
 		return s, fmt.Errorf("listing every extension: %w", err)
 	}
 	for _, e := range extensions {
-		s.Objects = append(s.Objects, Object{Kind: "extension", Name: displayName(e.Name),
-			Definition: fmt.Sprintf("version %s in schema %s", e.Version, displayName(e.Schema))})
+		s.Objects = append(s.Objects, Object{
+			Kind: "extension", Name: displayName(e.Name),
+			Definition: fmt.Sprintf("version %s in schema %s", e.Version, displayName(e.Schema)),
+		})
 	}
 	groups, err := largeObjectGroups(ctx, q, sel)
 	if err != nil {
@@ -99,9 +101,11 @@ func largeObjectOwners(groups []LargeObjects) []Object {
 				rights += fmt.Sprintf(" %s=%s", displayGrantee(r), r.Privilege)
 			}
 		}
-		objects = append(objects, Object{Kind: KindOwner,
+		objects = append(objects, Object{
+			Kind:       KindOwner,
 			Name:       fmt.Sprintf("large objects of %s, %s", displayName(g.Owner), rights),
-			Definition: fmt.Sprint(g.OIDs)})
+			Definition: fmt.Sprint(g.OIDs),
+		})
 	}
 	return objects
 }
@@ -144,8 +148,10 @@ func (s Structure) Diff(restored Structure) []Difference {
 		case !ok:
 			differences = append(differences, Difference{Kind: o.Kind, Name: o.Name, Change: Missing, Source: o.Definition})
 		case r.Definition != o.Definition:
-			differences = append(differences, Difference{Kind: o.Kind, Name: o.Name, Change: Changed,
-				Source: o.Definition, Restored: r.Definition})
+			differences = append(differences, Difference{
+				Kind: o.Kind, Name: o.Name, Change: Changed,
+				Source: o.Definition, Restored: r.Definition,
+			})
 		}
 	}
 	for _, o := range there {

@@ -192,9 +192,9 @@ type Reference struct {
 // Globals are the things a scope needs that pg_dump of that scope leaves out.
 // It never holds a password.
 type Globals struct {
-	// Roles own or are granted something in the scope, or are members or
-	// groups of such roles. Sorted by name; roles of the system (pg_…) are
-	// left out of Roles but not of Memberships.
+	// Roles own or are granted something in the scope, or are members of
+	// such roles, directly or not. Sorted by name; roles of the system (pg_…)
+	// are left out of Roles but not of Memberships.
 	Roles       []Role       `json:"roles"`
 	Memberships []Membership `json:"memberships,omitempty"`
 	// Extensions are those the scope needs; all of them when it is the whole
