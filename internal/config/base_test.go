@@ -88,7 +88,7 @@ func golden(t *testing.T, name, got string) {
 func TestParseFillsInDefaults(t *testing.T) {
 	cfg := mustParse(t, base)
 	want := &Config{
-		Version: 1, DataDir: "/var/lib/backupd", MinSites: 1,
+		Version: 1, DataDir: "/var/lib/backupd", MinSites: 1, ParallelSnapshots: 2,
 		Keys: Keys{IdentityFile: "/etc/backupd/identity.txt", Recipients: []string{"age1tqlpze6zezq0e6vy6qfyl5s3u4tcgn8fq689jvcw7r4udexftgeqcf6zf8"}},
 		Sites: map[string]Site{
 			"onsite": {Kind: "minio", Endpoint: "http://127.0.0.1:9000", Bucket: "backups", Prefix: "market", AccessKey: "access-hunter2", SecretKey: "secret-hunter2"},
@@ -99,10 +99,14 @@ func TestParseFillsInDefaults(t *testing.T) {
 			Connections: 4, LockTimeout: 5 * time.Second, MaxSnapshotAge: time.Hour,
 		}},
 		Functions: map[string]Function{
-			"payments": {Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
-				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Level: "L5"}},
-			"catalog": {Name: "catalog", Source: "market", Tables: []string{"catalog.products", "catalog.stock_*"}, RPO: 15 * time.Minute, RTO: 4 * time.Hour,
-				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Level: "L5"}},
+			"payments": {
+				Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
+				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Level: "L5"},
+			},
+			"catalog": {
+				Name: "catalog", Source: "market", Tables: []string{"catalog.products", "catalog.stock_*"}, RPO: 15 * time.Minute, RTO: 4 * time.Hour,
+				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Level: "L5"},
+			},
 		},
 		Scratch:   Scratch{Kind: "instance"},
 		SiteOrder: []string{"onsite", "cloud"}, FunctionOrder: []string{"payments", "catalog"},

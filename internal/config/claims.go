@@ -91,14 +91,14 @@ func (c *checker) checkClaim(cl claim, earlier []claim) {
 // intersect says whether some name matches both patterns, in which * stands
 // for any text.
 func intersect(a, b string) bool {
-	x, y := []rune(a), []rune(b)
-	// possible[j] says: what is read of x so far and y[:j] have a common match.
+	y := []rune(b)
+	// possible[j] says: what is read of a so far and y[:j] have a common match.
 	possible := make([]bool, len(y)+1)
 	possible[0] = true
 	for j := 1; j <= len(y); j++ {
 		possible[j] = possible[j-1] && y[j-1] == '*'
 	}
-	for _, r := range x {
+	for _, r := range a {
 		next := make([]bool, len(y)+1)
 		next[0] = possible[0] && r == '*'
 		for j := 1; j <= len(y); j++ {

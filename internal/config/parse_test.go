@@ -170,9 +170,17 @@ func TestProblems(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	for _, c := range []struct{ raw, want string }{
-		{"plain", "plain"}, {"a$b$$c", "a$b$$c"}, {"$", "$"}, {"${ANY}", "hunter2"},
-		{"a-${ANY}-${TEN}", "a-hunter2-10m"}, {"${EMPTY}", ""}, {"${EMPTY:-x}", "x"},
-		{"${NOT_SET:-x y}", "x y"}, {"${NOT_SET:-}", ""}, {"$${ANY}", "${ANY}"}, {"$${ANY} ${ANY}", "${ANY} hunter2"},
+		{"plain", "plain"},
+		{"a$b$$c", "a$b$$c"},
+		{"$", "$"},
+		{"${ANY}", "hunter2"},
+		{"a-${ANY}-${TEN}", "a-hunter2-10m"},
+		{"${EMPTY}", ""},
+		{"${EMPTY:-x}", "x"},
+		{"${NOT_SET:-x y}", "x y"},
+		{"${NOT_SET:-}", ""},
+		{"$${ANY}", "${ANY}"},
+		{"$${ANY} ${ANY}", "${ANY} hunter2"},
 	} {
 		if got, err := expand(c.raw, env); err != nil || got != c.want {
 			t.Errorf("expand(%q) = %q, %v, want %q", c.raw, got, err, c.want)

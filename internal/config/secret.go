@@ -15,9 +15,16 @@ type Secret string
 // Reveal returns the secret itself, for the one call that needs it.
 func (s Secret) Reveal() string { return string(s) }
 
-func (Secret) String() string               { return hidden }
-func (Secret) GoString() string             { return hidden }
-func (Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
+// String hides the secret from fmt and everything built on it.
+func (Secret) String() string { return hidden }
+
+// GoString hides it from %#v.
+func (Secret) GoString() string { return hidden }
+
+// LogValue hides it from slog.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText hides it from JSON and YAML.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // Format keeps the secret out of verbs that do not ask for a string: %d and

@@ -29,6 +29,9 @@ type Config struct {
 	// that made it counts as done. Default 1; fewer than all is reported as
 	// degraded.
 	MinSites int `yaml:"min_sites" jsonschema:"minimum=1,default=1"`
+	// ParallelSnapshots is how many functions may be captured at once. Default
+	// 2, so that a long capture does not hold up a short one.
+	ParallelSnapshots int `yaml:"parallel_snapshots" jsonschema:"minimum=1,maximum=32,default=2"`
 
 	// SiteOrder and FunctionOrder hold the names in the order of the file.
 	SiteOrder     []string `yaml:"-" json:"-"`
@@ -154,6 +157,7 @@ type Scratch struct {
 // Values that stand where the file says nothing.
 const (
 	DefaultConnections    = 4
+	DefaultParallel       = 2
 	DefaultLockTimeout    = 5 * time.Second
 	DefaultMaxSnapshotAge = time.Hour
 	DefaultPriority       = 100

@@ -37,22 +37,57 @@ func TestPlan(t *testing.T) {
 		durations map[string][]time.Duration
 		want      Plan
 	}{
-		{"measured", f, nil, map[string][]time.Duration{"f": min(1, 2, 1)},
-			Plan{Function: "f", Interval: 12*time.Minute + 30*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second}},
-		{"one failure tolerated", Job{Function: "f", RPO: 15 * time.Minute, Tolerate: 1}, nil, map[string][]time.Duration{"f": min(2)},
-			Plan{Function: "f", Interval: 6*time.Minute + 15*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second}},
-		{"guessed", Job{Function: "f", RPO: 8 * time.Minute}, nil, nil,
-			Plan{Function: "f", Interval: 8*time.Minute - 2*time.Minute - 24*time.Second, P99: 2 * time.Minute, Guessed: true, Jitter: 24 * time.Second}},
-		{"more functions than slots", f, []Job{{Function: "g", RPO: time.Hour}, {Function: "h", RPO: time.Hour}}, map[string][]time.Duration{"f": min(2), "g": min(3), "h": min(1)},
-			Plan{Function: "f", Interval: 9*time.Minute + 30*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second, Wait: 3 * time.Minute}},
-		{"not to be met", Job{Function: "f", RPO: 3 * time.Minute}, nil, map[string][]time.Duration{"f": min(2)},
-			Plan{Function: "f", Interval: 51 * time.Second, P99: 2 * time.Minute, Jitter: 9 * time.Second,
-				Problem: "an RPO of 3m0s cannot be met: a run takes 2m0s until it is durable (p99), up to 9s may pass before it starts, and no failed run is tolerated; the least that can be met is 4m9s"}},
-		{"cron", Job{Function: "f", RPO: 15 * time.Minute, Cron: "*/10 * * * *"}, nil, map[string][]time.Duration{"f": min(2)},
-			Plan{Function: "f", Interval: 10 * time.Minute, P99: 2 * time.Minute}},
-		{"cron that became too rare", Job{Function: "f", RPO: 15 * time.Minute, Cron: "*/10 * * * *"}, nil, map[string][]time.Duration{"f": min(7)},
-			Plan{Function: "f", Interval: 10 * time.Minute, P99: 7 * time.Minute,
-				Problem: "an RPO of 15m0s cannot be met: cron */10 * * * * leaves up to 10m0s between runs, and at most 8m0s is allowed: a run takes 7m0s until it is durable (p99)"}},
+		{
+			"measured", f, nil,
+			map[string][]time.Duration{"f": min(1, 2, 1)},
+			Plan{Function: "f", Interval: 12*time.Minute + 30*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second},
+		},
+		{
+			"one failure tolerated",
+			Job{Function: "f", RPO: 15 * time.Minute, Tolerate: 1},
+			nil,
+			map[string][]time.Duration{"f": min(2)},
+			Plan{Function: "f", Interval: 6*time.Minute + 15*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second},
+		},
+		{
+			"guessed",
+			Job{Function: "f", RPO: 8 * time.Minute},
+			nil, nil,
+			Plan{Function: "f", Interval: 8*time.Minute - 2*time.Minute - 24*time.Second, P99: 2 * time.Minute, Guessed: true, Jitter: 24 * time.Second},
+		},
+		{
+			"more functions than slots", f,
+			[]Job{{Function: "g", RPO: time.Hour}, {Function: "h", RPO: time.Hour}},
+			map[string][]time.Duration{"f": min(2), "g": min(3), "h": min(1)},
+			Plan{Function: "f", Interval: 9*time.Minute + 30*time.Second, P99: 2 * time.Minute, Jitter: 30 * time.Second, Wait: 3 * time.Minute},
+		},
+		{
+			"not to be met",
+			Job{Function: "f", RPO: 3 * time.Minute},
+			nil,
+			map[string][]time.Duration{"f": min(2)},
+			Plan{
+				Function: "f", Interval: 51 * time.Second, P99: 2 * time.Minute, Jitter: 9 * time.Second,
+				Problem: "an RPO of 3m0s cannot be met: a run takes 2m0s until it is durable (p99), up to 9s may pass before it starts, and no failed run is tolerated; the least that can be met is 4m9s",
+			},
+		},
+		{
+			"cron",
+			Job{Function: "f", RPO: 15 * time.Minute, Cron: "*/10 * * * *"},
+			nil,
+			map[string][]time.Duration{"f": min(2)},
+			Plan{Function: "f", Interval: 10 * time.Minute, P99: 2 * time.Minute},
+		},
+		{
+			"cron that became too rare",
+			Job{Function: "f", RPO: 15 * time.Minute, Cron: "*/10 * * * *"},
+			nil,
+			map[string][]time.Duration{"f": min(7)},
+			Plan{
+				Function: "f", Interval: 10 * time.Minute, P99: 7 * time.Minute,
+				Problem: "an RPO of 15m0s cannot be met: cron */10 * * * * leaves up to 10m0s between runs, and at most 8m0s is allowed: a run takes 7m0s until it is durable (p99)",
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := planOf(t, 2, c.durations, append([]Job{c.job}, c.others...)...)

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var examples = filepath.Join("..", "..", "configs")
+
+func TestDocumentedConfiguration(t *testing.T) {
+	for name, value := range map[string]string{"ONSITE_ACCESS_KEY": "key", "ONSITE_SECRET_KEY": "secret", "MARKET_PASSWORD": "p%40ss", "ESCROW_RECIPIENT": recipient} {
+		t.Setenv(name, value)
+	}
+	cfg, err := Load(filepath.Join(examples, "backupd.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Sources["market"].URL.Reveal(); got != "postgres://backup:p%40ss@db.internal/market" {
+		t.Errorf("url %q", got)
+	}
+	want := Function{
+		Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
+		Priority: 1, TolerateFailedRuns: 1, Prove: Prove{Every: 6 * time.Hour, Level: "L5"},
+	}
+	if diff := cmp.Diff(want, cfg.Functions["payments"]); diff != "" {
+		t.Errorf("payments (-want +got):\n%s", diff)
+	}
+}
+
+// TestDocumentedConfigurationExplainsEveryKey: each key of the types stands in
+// the documented file, in use or commented out, and its default is the true one.
+func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(examples, "backupd.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}} {
+		for key := range fields(typeOf(v)) {
+			if !regexp.MustCompile(`(?m)\b` + key + `\b`).Match(text) {
+				t.Errorf("%T: nothing about %s", v, key)
+			}
+		}
+	}
+	// With its defaults written out the file must mean the same.
+	out := string(text)
+	for _, line := range []string{"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "large_objects: false", "level: L5", "scratch: {kind: instance}"} {
+		if !strings.Contains(out, "# "+line+"\n") {
+			t.Errorf("no commented line %q", line)
+		}
+		out = strings.Replace(out, "# "+line+"\n", line+"\n", 1)
+	}
+	getenv := func(string) (string, bool) { return recipient, true }
+	short, err := Parse("backupd.yaml", text, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := Parse("backupd.yaml", []byte(out), getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(short, long); diff != "" {
+		t.Errorf("the commented defaults are not the defaults (-file +written out):\n%s", diff)
+	}
+}
+
+func TestDemoConfiguration(t *testing.T) {
+	for name, value := range map[string]string{
+		"DEMO_DIR": "/tmp/demo", "DEMO_ESCROW": recipient, "DEMO_ONSITE_ENDPOINT": "http://127.0.0.1:1", "DEMO_CLOUD_ENDPOINT": "http://127.0.0.1:2",
+		"DEMO_SECRET_KEY": "secret", "DEMO_SOURCE_URL": "postgres:///market?host=/tmp/demo/pg&port=5999",
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := Load(filepath.Join(examples, "demo.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rpo := map[string]time.Duration{}
+	for name, f := range cfg.Functions {
+		rpo[name] = f.RPO
+	}
+	want := map[string]time.Duration{"payments": 10 * time.Second, "accounts": 15 * time.Second, "catalog": 20 * time.Second}
+	if diff := cmp.Diff(want, rpo); diff != "" {
+		t.Errorf("RPOs (-want +got):\n%s", diff)
+	}
+	if cfg.DataDir != "/tmp/demo/data" || cfg.Sites["cloud"].Bucket != "backups" {
+		t.Errorf("data_dir %s, bucket %s", cfg.DataDir, cfg.Sites["cloud"].Bucket)
+	}
+}
