@@ -71,7 +71,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 
 func TestDemoConfiguration(t *testing.T) {
 	for name, value := range map[string]string{
-		"DEMO_DIR": "/tmp/demo", "DEMO_ESCROW": recipient, "DEMO_ONSITE_ENDPOINT": "http://127.0.0.1:1", "DEMO_CLOUD_ENDPOINT": "http://127.0.0.1:2",
+		"DEMO_DIR": "/tmp/demo", "DEMO_ESCROW_RECIPIENT": recipient, "DEMO_ACCESS_KEY": "demo", "DEMO_ONSITE_ENDPOINT": "http://127.0.0.1:1", "DEMO_CLOUD_ENDPOINT": "http://127.0.0.1:2",
 		"DEMO_SECRET_KEY": "secret", "DEMO_SOURCE_URL": "postgres:///market?host=/tmp/demo/pg&port=5999",
 	} {
 		t.Setenv(name, value)
