@@ -43,7 +43,7 @@ read: leave it out of the URL and set PGPASSWORD.`,
   backupd restore payments --to postgres://restore@db2.internal/payments --at "2026-11-23 10:42"
   backupd restore payments --to postgres://restore@db2.internal/payments --from cloud
   backupd restore catalog --to postgres://restore@db2.internal/scratch --table catalog.products
-  backupd restore payments --to postgres://restore@db.internal/market --replace`,
+  backupd restore payments --to postgres://restore@db.internal/payments --replace`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: a.functions(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
