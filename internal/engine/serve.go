@@ -24,6 +24,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	e.startUploads(ctx)
 	s, err := schedule.New(schedule.Options{
 		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: duty{e}, History: history{e}, Clock: e.clock, Log: e.log,
+		Slots: e.cfg.ParallelSnapshots,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
