@@ -18,6 +18,7 @@ import (
 
 // TestCaptureReadsEveryKindOfTable is about traps 8, 9, 12, 14, 15 and 17.
 func TestCaptureReadsEveryKindOfTable(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg)
 	pg.Exec(t, "CREATE TEMP TABLE passing (a int)")
@@ -82,6 +83,7 @@ func TestCaptureReadsEveryKindOfTable(t *testing.T) {
 // TestCaptureTextDoesNotDependOnSettings is about trap 12: settings of the
 // database and of the role change what a session prints.
 func TestCaptureTextDoesNotDependOnSettings(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg)
 	before := copyTables(t, openCapture(t, newSource(t, pg.URL()), whole))
@@ -102,6 +104,7 @@ func TestCaptureTextDoesNotDependOnSettings(t *testing.T) {
 }
 
 func TestCaptureOfOtherEncodings(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
 		name := fmt.Sprintf("%s_%s", pg.Database, strings.ToLower(encoding))
@@ -137,6 +140,7 @@ func TestCaptureOfOtherEncodings(t *testing.T) {
 // TestPartsAreTheWholeTable is about traps 10, 11 and 24: wide rows outside
 // the heap, a table that was never analysed, rows dead and alive.
 func TestPartsAreTheWholeTable(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, `CREATE TABLE wide (a int, b text) WITH (autovacuum_enabled = off);
 		ALTER TABLE wide ALTER b SET STORAGE EXTERNAL;
@@ -311,6 +315,7 @@ func TestCaptureIsClosed(t *testing.T) {
 }
 
 func TestCaptureStopsAtErrorsOfTheReader(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, "CREATE TABLE t (a text); INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
 	c := openCapture(t, newSource(t, pg.URL(), func(o *Options) { o.Connections = 1 }), whole)

@@ -96,6 +96,7 @@ func TestGlobalsOfTables(t *testing.T) {
 
 // TestLargeObjects is about trap 16.
 func TestLargeObjects(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg) // for its roles
 	pg.Exec(t, `SELECT lo_create(1001); SELECT lo_from_bytea(1002, 'abc'); SELECT lo_from_bytea(1003, convert_to(repeat('x', 262144), 'UTF8'));
@@ -146,6 +147,7 @@ func TestLargeObjects(t *testing.T) {
 // TestExtensionTables is about trap 17: an extension whose tables hold rows of
 // the user.
 func TestExtensionTables(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	// An extension is files of the server; these are what its script would do.
 	pg.Exec(t, `CREATE EXTENSION hstore;

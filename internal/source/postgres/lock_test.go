@@ -16,6 +16,7 @@ import (
 // TestTablesChangeWhileTheyAreLocked is about trap 1: whatever happens between
 // the planning and the locks, the rows are those of the snapshot.
 func TestTablesChangeWhileTheyAreLocked(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, sql string
 		rows      map[string]int64
@@ -138,6 +139,7 @@ func cancelWaiters(t testing.TB, c *Capture) {
 }
 
 func TestTablesChangeEachTime(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	s := newSource(t, pg.URL())
 	n := 0
@@ -151,6 +153,7 @@ func TestTablesChangeEachTime(t *testing.T) {
 
 // TestLockIsNotGranted is about trap 4.
 func TestLockIsNotGranted(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, "CREATE TABLE free (a int); CREATE TABLE busy (a int)")
 	blocker := pg.Conn(t)
@@ -181,6 +184,7 @@ func TestLockIsNotGranted(t *testing.T) {
 // TestWorkerDoesNotQueue is about traps 1 and 4: once somebody waits for the
 // exporter, a worker that queued behind them would never get on.
 func TestWorkerDoesNotQueue(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, "CREATE TABLE t AS SELECT generate_series(1, 10) AS a")
 	s := newSource(t, pg.URL(), func(o *Options) { o.LockTimeout = 300 * time.Millisecond })

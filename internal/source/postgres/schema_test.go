@@ -12,6 +12,7 @@ import (
 )
 
 func TestSchemaOfTheSameDefinitionsIsTheSameBytes(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg)
 	s := newSource(t, pg.URL())
@@ -150,6 +151,7 @@ func TestEnvironmentReachesTheServer(t *testing.T) {
 }
 
 func TestSchemaTellsWhyItFailed(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, "CREATE TABLE t (a int)")
 	c := openCapture(t, newSource(t, pg.URL()), Scope{Function: "payments", Schemas: []string{"public"}})
@@ -162,6 +164,7 @@ func TestSchemaTellsWhyItFailed(t *testing.T) {
 }
 
 func TestDumpPatternTakesNamesAsTheyAre(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	names := []string{"A", "a.b", "a?", "a|b", `q"q`, "sp ace", "$1", "ü", `b\d`, "(x)", "[y]", "^z", "a%", "--c", "'", "_"}
 	var make strings.Builder

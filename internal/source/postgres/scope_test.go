@@ -80,6 +80,7 @@ const market = `
 	INSERT INTO accounts.users SELECT 1; INSERT INTO "Odd ""one"""."T.x*" VALUES (1);`
 
 func TestScopeSelects(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, market)
 	odd := `"Odd ""one"""."T.x*"`
@@ -150,6 +151,7 @@ func checkScopedRestore(t *testing.T, pg *testenv.PG, c *Capture, scope Scope) {
 }
 
 func TestScopeMatchesNothing(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, market)
 	for _, scope := range []Scope{
@@ -192,6 +194,7 @@ func TestOutsideListsForeignKeysThatLeaveTheScope(t *testing.T) {
 }
 
 func TestScopeLacksWhatItNeeds(t *testing.T) {
+	t.Parallel()
 	base := `CREATE SCHEMA payments; CREATE SCHEMA common; CREATE TYPE common.email AS ENUM ('a'); CREATE TYPE payments.kind AS ENUM ('x');
 		CREATE FUNCTION common.f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE FUNCTION common.tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END';
 		CREATE TABLE common.base (a int); CREATE SEQUENCE common.seq; CREATE TABLE payments.fine (k payments.kind, l payments.kind[]);`
@@ -248,6 +251,7 @@ func TestScopeLacksWhatItNeeds(t *testing.T) {
 
 // TestScopeNeedsExtensions: what belongs to an extension is not outside.
 func TestScopeNeedsExtensions(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, `CREATE SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION pg_trgm SCHEMA ext; CREATE EXTENSION unaccent SCHEMA ext;
 		CREATE SCHEMA s; CREATE TABLE s.t (h ext.hstore, n text); CREATE INDEX ON s.t USING gin (n ext.gin_trgm_ops)`)

@@ -37,6 +37,7 @@ const bigTable = "CREATE TABLE big AS SELECT repeat(md5(i::text), 30) AS a FROM 
 
 // TestExporterIsKilled is about trap 2.
 func TestExporterIsKilled(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, bigTable)
 	c := openCapture(t, newSource(t, pg.URL()), Scope{Function: "payments"})
@@ -80,6 +81,7 @@ func appendUint(b []byte, n uint32) []byte {
 
 // TestWorkerIsKilled: the part fails, the capture goes on.
 func TestWorkerIsKilled(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, bigTable)
 	c := openCapture(t, newSource(t, pg.URL(), func(o *Options) { o.Connections = 1 }), Scope{Function: "payments"})
@@ -109,6 +111,7 @@ func TestWorkerIsKilled(t *testing.T) {
 
 // TestServerIsGone: everything fails, nothing hangs.
 func TestServerIsGone(t *testing.T) {
+	t.Parallel()
 	pg := testenv.PrivatePostgres(t, nil)
 	pg.Exec(t, bigTable)
 	s := newSource(t, pg.URL())
@@ -159,6 +162,7 @@ func TestSnapshotGrowsTooOld(t *testing.T) {
 }
 
 func TestContextEndsTheCapture(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	pg.Exec(t, bigTable)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -56,6 +56,7 @@ func structureAt(t testing.TB, pg *testenv.PG, scope Scope) Structure {
 }
 
 func TestStructureIsTheSameAfterDumpAndRestore(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg)
 	for _, scope := range []Scope{whole, {Function: "shop", Schemas: []string{"shop", "ext"}}} {
@@ -103,6 +104,7 @@ func restoreList(t testing.TB, pg *testenv.PG, archive []byte, list string) []by
 }
 
 func TestStructureNamesAreUnique(t *testing.T) {
+	t.Parallel()
 	pg := testenv.Postgres(t)
 	zoo(t, pg)
 	seen := map[string]bool{}
@@ -124,6 +126,7 @@ func TestStructureNamesAreUnique(t *testing.T) {
 // TestStructureSeesEveryChange changes one thing at a time and wants to see
 // just that.
 func TestStructureSeesEveryChange(t *testing.T) {
+	t.Parallel()
 	changes := []struct {
 		sql  string
 		want string // kind, name and change of the first difference
