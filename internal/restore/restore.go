@@ -172,6 +172,9 @@ func (k *job) fill(ctx context.Context, p *place) (err error) {
 		Detail: fmt.Sprintf("%d rows of %d tables, with the digests of the commit", loaded.Rows, len(k.result.Tables)),
 	})
 	if p.replaced {
+		if k.beforeCheck != nil {
+			k.beforeCheck(p.url)
+		}
 		if err := k.check(ctx, to); err != nil {
 			return err
 		}

@@ -266,6 +266,37 @@ func TestTargetThatIsNotEmpty(t *testing.T) {
 	}
 }
 
+func TestReplacingWithADifferenceLeavesTheLiveDatabase(t *testing.T) {
+	db := filled(t, 500)
+	b := snaptest.New(t, db.URL())
+	b.Take(t, pay())
+	for what, c := range map[string]struct{ damage, word string }{
+		"changed row":   {"UPDATE pay.big SET body = 'changed' WHERE id = 77", "pay.big"},
+		"missing index": {"DROP INDEX pay.big_body_idx", "big_body_idx"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			live := db.NewDatabase(t)
+			live.Exec(t, "CREATE SCHEMA pay; CREATE TABLE pay.big (was int); INSERT INTO pay.big VALUES (42)")
+			r := restorer(t, b)
+			r.SetBeforeCheck(func(address string) {
+				u, err := url.Parse(address)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				opened(db, strings.TrimPrefix(u.Path, "/")).Exec(t, c.damage)
+			})
+			result, err := r.Restore(t.Context(), restore.Request{Function: "payments", To: live.URL(), Replace: true}, nil)
+			if !errors.Is(err, restore.ErrDiffers) || !strings.Contains(err.Error(), c.word) || result.KeptDatabase != "" {
+				t.Errorf("result %+v, error %v", result, err)
+			}
+			if got := databases(t, db, live.Database); len(got) != 1 || live.Value(t, "SELECT was FROM pay.big") != "42" {
+				t.Errorf("databases %v", got)
+			}
+		})
+	}
+}
+
 func TestReplacingIsRefusedWhenOthersLiveThere(t *testing.T) {
 	db := filled(t, 200)
 	db.Exec(t, "CREATE SCHEMA accounts; CREATE TABLE accounts.users (id int); CREATE VIEW accounts.everyone AS SELECT * FROM accounts.users")
@@ -488,4 +519,27 @@ func withPassword(t *testing.T, address, password string) string {
 	}
 	u.User = url.UserPassword(u.User.Username(), password)
 	return u.String()
+}
+
+// Many partitions with indexes and with foreign keys in both directions:
+// sessions that make them side by side get into each other's way.
+func TestManyPartitions(t *testing.T) {
+	db := testenv.Postgres(t)
+	db.Exec(t, `CREATE SCHEMA pay; CREATE TABLE pay.customers (id int PRIMARY KEY);
+		CREATE TABLE pay.orders (id int, customer int REFERENCES pay.customers, note text, PRIMARY KEY (id), UNIQUE (customer, id)) PARTITION BY RANGE (id);
+		CREATE TABLE pay.items (n int, ord int REFERENCES pay.orders, PRIMARY KEY (n, ord)) PARTITION BY RANGE (ord);
+		CREATE INDEX ON pay.orders (note); CREATE INDEX ON pay.items (n);
+		DO $$ BEGIN FOR i IN 0..39 LOOP
+			EXECUTE format('CREATE TABLE pay.orders_%s PARTITION OF pay.orders FOR VALUES FROM (%s) TO (%s)', i, i * 10, i * 10 + 10);
+			EXECUTE format('CREATE TABLE pay.items_%s PARTITION OF pay.items FOR VALUES FROM (%s) TO (%s)', i, i * 10, i * 10 + 10);
+		END LOOP; END $$;
+		INSERT INTO pay.customers SELECT generate_series(1, 50); INSERT INTO pay.orders SELECT g, 1 + g % 50, 'n' FROM generate_series(0, 399) g;
+		INSERT INTO pay.items SELECT 1, g FROM generate_series(0, 399) g`)
+	b := snaptest.New(t, db.URL())
+	b.Take(t, pay())
+	to := db.NewDatabase(t)
+	if _, err := restorer(t, b).Restore(t.Context(), restore.Request{Function: "payments", To: to.URL(), Jobs: 4}, nil); err != nil {
+		t.Fatal(err)
+	}
+	snaptest.Same(t, db, to)
 }

@@ -23,4 +23,8 @@ type Restorer struct {
 	// Jobs is how many connections load at once when a request does not say;
 	// 0 means to choose by the number of processors.
 	Jobs int
+
+	// beforeCheck, in tests, is called with the address of a database that is
+	// loaded and is about to be checked before it takes another's place.
+	beforeCheck func(url string)
 }

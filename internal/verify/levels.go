@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -176,6 +177,10 @@ func refused(ctx context.Context, err error) bool {
 	if errors.Is(err, restore.ErrDiffers) || wrongBytes(err) {
 		return true
 	}
+	var program *exec.ExitError
+	if errors.As(err, &program) {
+		return definitionRefused(err.Error())
+	}
 	var said *pgconn.PgError
 	if !errors.As(err, &said) {
 		return false
@@ -186,6 +191,23 @@ func refused(ctx context.Context, err error) bool {
 		}
 	}
 	return false
+}
+
+// definitionRefused reports whether pg_restore failed because the server
+// refused a definition, from what it said: it tells no codes.
+func definitionRefused(said string) bool {
+	if !strings.Contains(said, "could not execute query") {
+		return false
+	}
+	for _, fault := range []string{
+		"No space left", "out of memory", "out of shared memory", "terminating connection", "canceling statement", "deadlock detected",
+		"server closed the connection", "the database system is", "permission denied", "must be superuser", "could not extend file",
+	} {
+		if strings.Contains(said, fault) {
+			return false
+		}
+	}
+	return true
 }
 
 // codeNoPrivilege is what a scratch server says to a role that may not do
@@ -203,9 +225,6 @@ func (p *proof) whole(ctx context.Context) ([]Check, error) {
 // equal is L5.
 func (p *proof) equal(ctx context.Context) ([]Check, error) {
 	defer p.phases.Begin("validate")()
-	if p.beforeContent != nil {
-		p.beforeContent(p.url)
-	}
 	tables, err := p.load.CheckContent(ctx, p.to)
 	if err != nil {
 		return nil, err

@@ -152,6 +152,9 @@ func (p *proof) run(ctx context.Context) (err error) {
 		p.present, p.intact, p.readable, p.loadable, p.whole, p.equal,
 	}
 	for i, level := range Levels {
+		if p.before != nil {
+			p.before(p, level)
+		}
 		checks, err := steps[i](ctx)
 		for j := range checks {
 			checks[j].Level = level

@@ -27,11 +27,9 @@ type Verifier struct {
 	// choose by the number of processors.
 	Jobs int
 
-	// beforeContent, in tests, is called with the URL of the scratch database
-	// when it is loaded and its structure checked, before its rows are read
-	// back.
-	beforeContent func(url string)
+	// before, in tests, is called before the checks of each level begin.
+	before func(p *proof, level string)
 
 	mu     sync.Mutex
-	active map[string]bool // working folders and databases of running proofs
+	active map[string]bool // ids of the workplaces of running proofs
 }
