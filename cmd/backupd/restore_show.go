@@ -44,22 +44,22 @@ func (a *app) showPlan(w io.Writer, p restore.Plan, req restore.Request) error {
 	return err
 }
 
+// expectedTime says how long a restore should take, and how anybody knows.
 func (a *app) expectedTime(p restore.Plan) string {
-	switch {
-	case p.ExpectedDurationSeconds == 0:
-		return "unknown" + basis(p)
-	case p.DurationMeasured:
-		return show.Seconds(p.ExpectedDurationSeconds) + ", measured" + basis(p)
-	default:
-		return show.Seconds(p.ExpectedDurationSeconds) + ", " + a.style.Warn("a guess") + basis(p)
+	span, basis := show.Seconds(p.ExpectedDurationSeconds), p.DurationBasis
+	if p.ExpectedDurationSeconds == 0 {
+		span = a.style.Warn("unknown")
 	}
-}
-
-func basis(p restore.Plan) string {
-	if p.DurationBasis == "" {
-		return ""
+	if basis == "" && p.DurationMeasured {
+		basis = "measured"
 	}
-	return ": " + p.DurationBasis
+	if basis == "" {
+		basis = "a guess"
+	}
+	if !p.DurationMeasured {
+		basis = a.style.Warn(basis)
+	}
+	return span + ", " + basis
 }
 
 // showRestored says what a restore has done, or how far it came.
@@ -75,10 +75,14 @@ func (a *app) showRestored(r restore.Result, done bool) error {
 	}
 	if r.Snapshot != "" {
 		fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
+	}
+	if r.Snapshot != "" && done {
 		fmt.Fprintf(&b, "  lost            what was written in the %s after it\n", show.Seconds(r.LossSeconds))
 	}
-	fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s fetched\n",
-		show.Plural(len(r.Tables), "table"), show.Count(r.Rows), show.Bytes(r.BytesRaw), show.Bytes(r.BytesFetched))
+	if done || r.Rows > 0 {
+		fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s fetched\n",
+			show.Plural(len(r.Tables), "table"), show.Count(r.Rows), show.Bytes(r.BytesRaw), show.Bytes(r.BytesFetched))
+	}
 	for _, site := range slices.Sorted(maps.Keys(r.Sites)) {
 		fmt.Fprintf(&b, "  from %-10s %s\n", site, show.Bytes(r.Sites[site].Bytes))
 	}
