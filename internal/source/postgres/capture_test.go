@@ -145,7 +145,8 @@ func TestPartsAreTheWholeTable(t *testing.T) {
 	pg.Exec(t, `CREATE TABLE wide (a int, b text) WITH (autovacuum_enabled = off);
 		ALTER TABLE wide ALTER b SET STORAGE EXTERNAL;
 		INSERT INTO wide SELECT i, repeat(md5(i::text), CASE i % 10 WHEN 0 THEN 300 ELSE i % 20 END) FROM generate_series(1, 5000) i;
-		DELETE FROM wide WHERE a % 7 = 0; UPDATE wide SET a = -a WHERE a % 5 = 0`)
+		DELETE FROM wide WHERE a % 7 = 0; UPDATE wide SET a = -a WHERE a % 5 = 0;
+		CREATE TABLE x_child () INHERITS (wide); INSERT INTO x_child SELECT * FROM wide`)
 	s := newSource(t, pg.URL())
 	s.partBytes = 256 << 10
 	c := openCapture(t, s, whole)

@@ -195,7 +195,19 @@ func TestWorkerDoesNotQueue(t *testing.T) {
 	go func() { _, err := waiter.Exec(context.Background(), "TRUNCATE t"); done <- err }()
 	waitForWaiter(t, pg)
 	table := c.Tables()[0]
-	_, err := c.CopyPart(t.Context(), table, table.Parts[0], io.Discard)
+	failed := make(chan error, 1)
+	go func() { _, err := c.CopyPart(t.Context(), table, table.Parts[0], io.Discard); failed <- err }()
+	var err error
+	for err == nil {
+		select {
+		case err = <-failed:
+		default:
+			queued := pg.Value(t, "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted AND mode = 'AccessShareLock'")
+			if queued != "0" {
+				t.Fatal("the worker waits in the queue for the table")
+			}
+		}
+	}
 	var lock *LockError
 	if !errors.As(err, &lock) || len(lock.Blockers) != 1 || lock.Blockers[0].Granted {
 		t.Fatalf("error %v", err)

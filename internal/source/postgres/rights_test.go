@@ -43,14 +43,25 @@ func TestRowSecurityIsRefused(t *testing.T) {
 	}) {
 		t.Errorf("Check does not tell: %+v", findings)
 	}
+	// Were that overlooked, the server would still refuse.
+	conn, err := s.connect(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var rows strings.Builder
+	table := Table{Schema: "public", Name: "filtered", Columns: []string{"a"}}
+	if _, err := copyOut(t.Context(), conn.PgConn(), copyOutSQL(table, Part{Whole: true}), &rows); err == nil || rows.Len() > 0 {
+		t.Errorf("the server filters without an error: %v, %q", err, rows.String())
+	}
 	// The owner sees all rows, unless the table forces the policy on them too.
 	pg.Exec(t, "ALTER TABLE filtered OWNER TO "+role)
-	rows := func() int64 {
+	count := func() int64 {
 		c := openCapture(t, s, scope)
 		defer c.Close(t.Context())
 		return copyTables(t, c)["public.filtered"].digest.Rows
 	}
-	if got := rows(); got != 2 {
+	if got := count(); got != 2 {
 		t.Errorf("the owner reads %d rows, want 2", got)
 	}
 	pg.Exec(t, "ALTER TABLE filtered FORCE ROW LEVEL SECURITY")
@@ -58,7 +69,7 @@ func TestRowSecurityIsRefused(t *testing.T) {
 		t.Errorf("forced on the owner: %v", err)
 	}
 	pg.Exec(t, "ALTER ROLE "+role+" BYPASSRLS")
-	if got := rows(); got != 2 {
+	if got := count(); got != 2 {
 		t.Errorf("with BYPASSRLS %d rows, want 2", got)
 	}
 }
