@@ -22,9 +22,17 @@ import (
 // documents are what commands print with --json. Every type that they are made
 // of must be described in docs/cli.md.
 var documents = []any{
-	failureDocument{}, escrow{}, build{},
-	engine.Finding{}, engine.InitReport{}, engine.Status{}, engine.RecoveryPoint{},
-	snapshot.Result{}, restore.Plan{}, restore.Result{}, verify.Result{},
+	failureDocument{},
+	escrow{},
+	build{},
+	engine.Finding{},
+	engine.InitReport{},
+	engine.Status{},
+	engine.RecoveryPoint{},
+	snapshot.Result{},
+	restore.Plan{},
+	restore.Result{},
+	verify.Result{},
 }
 
 func manual(t *testing.T) string {
