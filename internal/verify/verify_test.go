@@ -15,6 +15,7 @@ import (
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/snapshot/snaptest"
 	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/testenv"
@@ -94,10 +95,10 @@ func lastProof(t *testing.T, c *catalog.Catalog) (last catalog.Proof) {
 	return last
 }
 
-func TestProofOfADifficultDatabaseOnAThrowawayServer(t *testing.T) {
+func TestProofOfADifficultDatabase(t *testing.T) {
 	f := newFixture(t, snaptest.Difficult(t))
-	f.Scratch = config.Scratch{Kind: "instance"}
-	for _, site := range snaptest.Sites {
+	for site, kind := range map[string]string{"onsite": "instance", "cloud": kindDatabase} {
+		f.Scratch.Kind = kind
 		r, err := f.Prove(t.Context(), Request{Function: "payments", From: site}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -108,7 +109,7 @@ func TestProofOfADifficultDatabaseOnAThrowawayServer(t *testing.T) {
 			}
 		}
 		if r.Level != "L5" || !r.Passed || r.Difference || r.Site != site || r.Snapshot != f.snapshot || r.Rows == 0 ||
-			r.BytesFetched == 0 || r.RestoredBytes == 0 || len(r.Tables) == 0 || !strings.Contains(r.Scratch, "throwaway") {
+			r.BytesFetched == 0 || r.RestoredBytes == 0 || len(r.Tables) == 0 || strings.Contains(r.Scratch, "throwaway") != (kind == "instance") {
 			t.Errorf("result %+v", r)
 		}
 		for _, phase := range []string{"provision", "fetch", "load", "index", "validate"} {
@@ -391,9 +392,10 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// The whole way on real servers of two makes: take, prove from each, restore.
 func TestProofAndRestoreFromRealServers(t *testing.T) {
 	pair := testenv.Sites(t)
-	db := snaptest.Difficult(t)
+	db := small(t)
 	f := fixtureOn(t, db, snaptest.NewOn(t, db.URL(), map[string]storage.Store{
 		"onsite": pair.Onsite.Store(t), "cloud": pair.Cloud.Store(t),
 	}))
@@ -402,5 +404,15 @@ func TestProofAndRestoreFromRealServers(t *testing.T) {
 		if err != nil || !r.Passed {
 			t.Errorf("site %s: %s %v", site, failures(r), err)
 		}
+		to := db.NewDatabase(t)
+		restorer := &restore.Restorer{
+			Repository: f.Bench.Repository, Catalog: f.Bench.Catalog, Sites: snaptest.Sites, Clock: f.Clock, Log: f.Bench.Log, TempDir: t.TempDir(),
+		}
+		back, err := restorer.Restore(t.Context(), restore.Request{Function: "payments", To: to.URL(), From: site}, nil)
+		if err != nil || back.Sites[site].Bytes == 0 || len(back.Sites) != 1 {
+			t.Errorf("site %s: %+v %v", site, back, err)
+			continue
+		}
+		snaptest.Same(t, db, to)
 	}
 }
