@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"strings"
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/progress"
@@ -119,24 +118,10 @@ func (l *Loader) Load(ctx context.Context, to *postgres.Target) (Loaded, error) 
 	}
 	defer l.Phases.Begin("index")()
 	l.Report.Report(progress.Event{Function: l.Snapshot.Function, Phase: "index"})
-	if l.unrestored, err = to.PostData(ctx, l.archive, l.indexJobs(), l.outside); err != nil {
+	if l.unrestored, err = to.PostData(ctx, l.archive, l.Jobs, l.outside); err != nil {
 		return Loaded{}, err
 	}
 	return l.loaded(), nil
-}
-
-// indexJobs is how many connections make indexes and constraints. Two sessions
-// of pg_restore deadlock now and then (2 of 25 restores of a small database)
-// when one attaches the index of a partition while the other adds a foreign
-// key to the partitioned table, because pg_restore does not know that both
-// lock the same; so partitioned tables are finished by one.
-func (l *Loader) indexJobs() int {
-	for _, o := range l.structure.Objects {
-		if o.Kind == "table" && strings.Contains(o.Definition, "partition of ") {
-			return 1
-		}
-	}
-	return l.Jobs
 }
 
 func (l *Loader) loadData(ctx context.Context, to *postgres.Target) error {
