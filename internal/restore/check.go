@@ -185,13 +185,17 @@ func ContentChecks(found []Found) []Check {
 	for _, f := range found {
 		rows += f.Rows
 		if !f.Equal {
-			checks = append(checks, Check{Name: "content of " + f.Name, Level: "L5",
-				Detail: fmt.Sprintf("%d rows with the digest %s; the snapshot has %s", f.Rows, f.Digest, f.want)})
+			checks = append(checks, Check{
+				Name: "content of " + f.Name, Level: "L5",
+				Detail: fmt.Sprintf("%d rows with the digest %s; the snapshot has %s", f.Rows, f.Digest, f.want),
+			})
 		}
 	}
 	if len(checks) > 0 {
 		return checks
 	}
-	return []Check{{Name: "content", Level: "L5", Passed: true,
-		Detail: fmt.Sprintf("%d rows of %d tables: rows and digests are those of the snapshot", rows, len(found))}}
+	return []Check{{
+		Name: "content", Level: "L5", Passed: true,
+		Detail: fmt.Sprintf("%d rows of %d tables: rows and digests are those of the snapshot", rows, len(found)),
+	}}
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/saypro/backupd/internal/source/postgres"
 )
 
@@ -36,14 +34,10 @@ type state struct {
 	found  string // what is in it, when it is not empty
 }
 
-// codeUnknownDatabase is the error of a server that has no such database.
-const codeUnknownDatabase = "3D000"
-
 // look finds out what is at the target's address.
 func (k *job) look(ctx context.Context, to target) (s state, err error) {
 	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == codeUnknownDatabase {
+	if postgres.NoDatabase(err) {
 		return state{}, nil
 	}
 	if err != nil {

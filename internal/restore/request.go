@@ -2,11 +2,8 @@ package restore
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/source/postgres"
 )
@@ -48,37 +45,11 @@ type target struct {
 
 // parseTarget reads a target's URL. The error does not repeat it.
 func parseTarget(address string) (target, error) {
-	config, err := pgx.ParseConfig(address)
+	at, err := postgres.ParseAddress(address)
 	if err != nil {
-		return target{}, wrong("the target is not an address of PostgreSQL; write it as postgres://user@host:5432/database")
+		return target{}, wrong("the target: %v", err)
 	}
-	if config.Database == "" || !namesDatabase(address) {
-		return target{}, wrong("the target names no database; write it as postgres://user@host:5432/database")
-	}
-	return target{url: address, name: config.Database, readable: readable(config)}, nil
-}
-
-// namesDatabase reports whether a URL names its database itself: what the
-// driver would choose instead, the user's name, is no place to restore to. The
-// other form of address is taken as it is.
-func namesDatabase(address string) bool {
-	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
-		return true
-	}
-	u, err := url.Parse(address)
-	return err == nil && (strings.Trim(u.Path, "/") != "" || u.Query().Has("dbname") || u.Query().Has("database"))
-}
-
-// readable names a database without the password to it.
-func readable(config *pgx.ConnConfig) string {
-	host := config.Host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if strings.HasPrefix(host, "/") {
-		return fmt.Sprintf("%s at %s", config.Database, host)
-	}
-	return fmt.Sprintf("%s at %s:%d", config.Database, host, config.Port)
+	return target{url: address, name: at.Database, readable: at.String()}, nil
 }
 
 // parseTable splits "schema.name" at the first dot that is not in quotes.

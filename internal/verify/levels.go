@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/source/postgres"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -174,45 +171,8 @@ func refused(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
 	}
-	if errors.Is(err, restore.ErrDiffers) || wrongBytes(err) {
-		return true
-	}
-	var program *exec.ExitError
-	if errors.As(err, &program) {
-		return definitionRefused(err.Error())
-	}
-	var said *pgconn.PgError
-	if !errors.As(err, &said) {
-		return false
-	}
-	for _, class := range []string{"0A", "21", "22", "23", "2B", "38", "39", "3F", "42", "44", "P0"} {
-		if strings.HasPrefix(said.Code, class) {
-			return said.Code != codeNoPrivilege
-		}
-	}
-	return false
+	return errors.Is(err, restore.ErrDiffers) || wrongBytes(err) || postgres.Refused(err)
 }
-
-// definitionRefused reports whether pg_restore failed because the server
-// refused a definition, from what it said: it tells no codes.
-func definitionRefused(said string) bool {
-	if !strings.Contains(said, "could not execute query") {
-		return false
-	}
-	for _, fault := range []string{
-		"No space left", "out of memory", "out of shared memory", "terminating connection", "canceling statement", "deadlock detected",
-		"server closed the connection", "the database system is", "permission denied", "must be superuser", "could not extend file",
-	} {
-		if strings.Contains(said, fault) {
-			return false
-		}
-	}
-	return true
-}
-
-// codeNoPrivilege is what a scratch server says to a role that may not do
-// what a restore needs: that is the server's fault, not that of the data.
-const codeNoPrivilege = "42501"
 
 // whole is L4.
 func (p *proof) whole(ctx context.Context) ([]Check, error) {
