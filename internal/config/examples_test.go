@@ -84,7 +84,7 @@ func TestDemoConfiguration(t *testing.T) {
 	for name, f := range cfg.Functions {
 		rpo[name] = f.RPO
 	}
-	want := map[string]time.Duration{"payments": 10 * time.Second, "accounts": 15 * time.Second, "catalog": 20 * time.Second}
+	want := map[string]time.Duration{"payments": 30 * time.Second, "accounts": time.Minute, "catalog": time.Minute}
 	if diff := cmp.Diff(want, rpo); diff != "" {
 		t.Errorf("RPOs (-want +got):\n%s", diff)
 	}

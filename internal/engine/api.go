@@ -85,6 +85,9 @@ type Proof struct {
 	// Level is the level reached, Passed whether it is the one asked for.
 	Level  string `json:"level"`
 	Passed bool   `json:"passed"`
+	// Difference is true when something was found to be wrong; a proof that
+	// neither passed nor found a difference could not be carried out.
+	Difference bool `json:"difference"`
 	// Meaning says what holds at Level.
 	Meaning string `json:"meaning,omitempty"`
 	// At is when the proof ended, UTC, and AgeSeconds how long ago that is.

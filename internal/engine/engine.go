@@ -46,6 +46,7 @@ type Engine struct {
 	verifier   *verify.Verifier
 
 	uploads background
+	swept   sync.Once                // what a crash left of earlier proofs
 	busy    map[string]chan struct{} // a function is captured by whoever holds its token
 
 	mu      sync.Mutex
@@ -98,10 +99,10 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 	}
 	e.taker = &snapshot.Taker{
 		Repository: e.repository, Catalog: e.catalog, Sources: e.sources, Clock: e.clock, Log: e.log,
-		MinSites: e.cfg.MinSites, Patience: uploadPatience,
+		Connections: connections(e.cfg), MinSites: e.cfg.MinSites, Patience: uploadPatience,
 	}
 	e.restorer = &restore.Restorer{
-		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log, TempDir: tempDir(e.cfg),
+		Repository: e.repository, Catalog: e.catalog, Sites: e.cfg.SiteOrder, Clock: e.clock, Log: e.log, TempDir: tempDir(e.cfg),
 	}
 	e.verifier = &verify.Verifier{
 		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log,
@@ -151,6 +152,14 @@ func openSources(cfg *config.Config, c clock.Clock, log *slog.Logger) (map[strin
 		out[name] = source
 	}
 	return out, nil
+}
+
+func connections(cfg *config.Config) map[string]int {
+	out := map[string]int{}
+	for name, s := range cfg.Sources {
+		out[name] = s.Connections
+	}
+	return out
 }
 
 // background is work that runs from the first start until stop.

@@ -134,10 +134,15 @@ func (e *Engine) Restore(ctx context.Context, req restore.Request, report progre
 // asUsage marks errors that say that the request itself was wrong.
 func asUsage(err error) error {
 	if errors.Is(err, restore.ErrRequest) || errors.Is(err, verify.ErrRequest) || errors.Is(err, catalog.ErrNotFound) {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return usageError{err}
 	}
 	return err
 }
+
+// usageError is an error that says already what was wrong with the request.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // Verify proves recovery points: of each function asked for, from each site
 // asked for, the one named or the newest that the site holds. A proof that
@@ -148,6 +153,7 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 	if err != nil {
 		return nil, err
 	}
+	e.sweepScratch(ctx)
 	var results []verify.Result
 	var errs []error
 	for _, f := range chosen {
@@ -165,6 +171,15 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 		}
 	}
 	return results, errors.Join(errs...)
+}
+
+// sweepScratch removes, once, what a crash left of earlier proofs.
+func (e *Engine) sweepScratch(ctx context.Context) {
+	e.swept.Do(func() {
+		if err := e.verifier.SweepScratch(ctx); err != nil {
+			e.log.Warn("what a crash left of earlier proofs could not be removed", "error", err)
+		}
+	})
 }
 
 // toProve resolves what a request leaves open. A snapshot belongs to one

@@ -45,7 +45,7 @@ func (e *Engine) describe(p *catalog.Proof) *Proof {
 		return nil
 	}
 	out := &Proof{
-		Function: p.Function, Snapshot: p.Snapshot, Site: p.Site, Level: p.Level, Passed: p.Passed,
+		Function: p.Function, Snapshot: p.Snapshot, Site: p.Site, Level: p.Level, Passed: p.Passed, Difference: p.Difference,
 		Meaning: verify.Meaning(p.Level), At: p.Ended.UTC(), AgeSeconds: e.clock.Now().Sub(p.Ended).Seconds(),
 		DurationSeconds: p.Ended.Sub(p.Started).Seconds(), Error: p.Error,
 	}

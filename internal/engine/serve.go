@@ -17,9 +17,7 @@ import (
 // the sites, until ctx ends. A capture that runs then is abandoned: it leaves
 // nothing that could be listed, and its packs serve the next one.
 func (e *Engine) Serve(ctx context.Context) error {
-	if err := e.verifier.SweepScratch(ctx); err != nil {
-		e.log.Warn("what a crash left of earlier proofs could not be removed", "error", err)
-	}
+	e.sweepScratch(ctx)
 	e.reportCutShort()
 	e.startUploads(ctx)
 	s, err := schedule.New(schedule.Options{
@@ -161,11 +159,11 @@ func (h history) LastPoint(function string) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// LastProof returns when a function was last proven from a site, whatever came
-// of it.
+// LastProof returns when a proof of a function from a site last came to a
+// verdict. One that could not be carried out leaves the proof due.
 func (h history) LastProof(function, site string) (at time.Time, ok bool) {
 	err := h.catalog.Proofs(func(p *catalog.Proof) bool {
-		if p.Function == function && p.Site == site && !p.Ended.IsZero() {
+		if p.Function == function && p.Site == site && (p.Passed || p.Difference) {
 			at, ok = p.Ended, true
 		}
 		return !ok

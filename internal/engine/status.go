@@ -214,8 +214,12 @@ func reasons(f config.Function, s FunctionStatus, sites []string) []string {
 			out = append(out, fmt.Sprintf("site %s: the newest recovery point is %s old, the RPO is %s",
 				name, seconds(*at.ExposureSeconds), f.RPO))
 		}
-		if p := at.Proof; p != nil && !p.Passed {
-			out = append(out, fmt.Sprintf("site %s: the last proof failed: %s", name, p.Error))
+		switch p := at.Proof; {
+		case p == nil || p.Passed:
+		case p.Difference:
+			out = append(out, fmt.Sprintf("site %s: the last proof found a difference in snapshot %s: %s", name, p.Snapshot, p.Error))
+		default:
+			out = append(out, fmt.Sprintf("site %s: the last proof could not be carried out: %s", name, p.Error))
 		}
 	}
 	if s.LastRun != nil && s.LastRun.Error != "" {

@@ -115,8 +115,8 @@ func (l *Link) connect(client net.Conn) {
 
 // move copies one direction until it ends, and ends the connection with it.
 func (l *Link) move(to, from net.Conn, fromServer bool) {
-	defer to.Close()
-	defer from.Close()
+	defer func() { _ = to.Close() }()
+	defer func() { _ = from.Close() }()
 	buffer := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buffer)

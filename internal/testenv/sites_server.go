@@ -210,7 +210,7 @@ func (s *siteServer) guard() error {
 	if err != nil {
 		return err
 	}
-	defer read.Close()
+	defer func() { _ = read.Close() }()
 	s.lifeline = write
 	cmd := exec.Command("/bin/sh", "-c", `
 		cat >/dev/null

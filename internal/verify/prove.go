@@ -53,7 +53,7 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 }
 
 func (v *Verifier) record(record *catalog.Proof, result Result) (err error) {
-	record.Level, record.Passed, record.Error = result.Level, result.Passed, result.Error
+	record.Level, record.Passed, record.Difference, record.Error = result.Level, result.Passed, result.Difference, result.Error
 	if record.Result, err = json.Marshal(result); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func testListStops(t *testing.T, s storage.Store) {
 		}
 		return nil
 	})
-	if err != enough || seen != 2 {
+	if !errors.Is(err, enough) || seen != 2 {
 		t.Errorf("List = %v after %d objects, want the error of fn itself after 2", err, seen)
 	}
 }
