@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -47,11 +48,9 @@ func (t *Target) finish(ctx context.Context, a *archive, c choice, jobs int, out
 	for id := range a.withNotes(keysOf(keys)) {
 		delete(rest, id)
 	}
-	if err := t.restorePostData(ctx, a, rest, jobs); err != nil {
-		return nil, err
-	}
-	left, err := t.addOutsideKeys(ctx, a, keys)
-	if err != nil {
+	foreign := a.withNotes(a.where(func(e *entry) bool { return rest[e.id] && e.kind == "FK CONSTRAINT" }))
+	maps.DeleteFunc(rest, func(id int, _ bool) bool { return foreign[id] })
+	if err := t.restore(ctx, a, postData, rest, jobs); err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
@@ -62,10 +61,8 @@ func (t *Target) finish(ctx context.Context, a *archive, c choice, jobs int, out
 			return nil, err
 		}
 	}
-	if err := t.refreshViews(ctx, jobs); err != nil {
-		return nil, err
-	}
-	if err := t.analyze(ctx, jobs); err != nil {
+	left, err := t.connect(ctx, a, foreign, keys, jobs)
+	if err != nil {
 		return nil, err
 	}
 	if len(t.opts.Tables) == 0 {
@@ -79,23 +76,42 @@ func (t *Target) finish(ctx context.Context, a *archive, c choice, jobs int, out
 	return left, t.watch.check(ctx)
 }
 
-// restorePostData makes the indexes and constraints, foreign keys last. Two
-// sessions of pg_restore deadlock now and then (2 of 25 restores of a small
-// database) when one attaches the index of a partition while the other adds a
-// foreign key to the partitioned table, because pg_restore does not know that
-// both lock the same. So those two never meet, and where there are partitions
-// one session adds all foreign keys.
-func (t *Target) restorePostData(ctx context.Context, a *archive, ids idSet, jobs int) error {
-	keys := a.withNotes(a.where(func(e *entry) bool { return ids[e.id] && e.kind == "FK CONSTRAINT" }))
-	rest := maps.Clone(ids)
-	maps.DeleteFunc(rest, func(id int, _ bool) bool { return keys[id] })
-	if err := t.restore(ctx, a, postData, rest, jobs); err != nil {
+// connect adds the foreign keys and, beside that, fills the materialized views
+// and gathers statistics: the first often keeps one processor busy only. None
+// of the three waits for the others: views are read-only to tables, and a table
+// that is analyzed is let go before the next is locked.
+func (t *Target) connect(ctx context.Context, a *archive, foreign idSet, outside map[int]Reference, jobs int) ([]Unrestored, error) {
+	var left []Unrestored
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := t.restore(ctx, a, postData, foreign, a.keyJobs(jobs)); err != nil {
+			return err
+		}
+		var err error
+		left, err = t.addOutsideKeys(ctx, a, outside)
 		return err
-	}
+	})
+	group.Go(func() error {
+		if err := t.refreshViews(ctx, jobs); err != nil {
+			return err
+		}
+		return t.analyze(ctx, max(1, jobs-1))
+	})
+	err := group.Wait()
+	return left, err
+}
+
+// keyJobs is how many sessions add foreign keys. Two sessions of pg_restore
+// deadlock now and then (2 of 25 restores of a small database) when one attaches
+// the index of a partition while the other adds a foreign key to the
+// partitioned table, because pg_restore does not know that both lock the same.
+// So foreign keys come after the indexes, and from one session where there are
+// partitions.
+func (a *archive) keyJobs(jobs int) int {
 	if len(a.where(func(e *entry) bool { return e.kind == "TABLE ATTACH" })) > 0 {
-		jobs = 1
+		return 1
 	}
-	return t.restore(ctx, a, postData, keys, jobs)
+	return jobs
 }
 
 // restoreEventTriggers makes the event triggers, which nothing that comes
