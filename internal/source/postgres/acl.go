@@ -37,14 +37,14 @@ func notMember(catalog, oid string) string {
 
 // inScope begins every query whose arguments are those of selection.args, so
 // that each of them has a type even where it is not used: relations, schemas,
-// whether the scope is the whole database.
-const inScope = `WITH scope AS (SELECT $1::oid[], $2::oid[], $3::bool) `
+// whether the scope is the whole database, types, functions.
+const inScope = `WITH RECURSIVE scope AS (SELECT $1::oid[], $2::oid[], $3::bool, $4::oid[], $5::oid[]) `
 
 // securables lists everything in the scope that has an owner, with the rights
 // on it and their kind as acldefault wants it, NULL where there are none.
 var securables = strings.Join([]string{
 	`SELECT 'schema' AS kind, quote_ident(n.nspname) AS name, n.nspowner AS owner, n.nspacl AS acl, 'n'::"char" AS aclkind
-		FROM pg_namespace n WHERE (n.oid = ANY($2) OR n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY($1)))
+		FROM pg_namespace n WHERE (n.oid = ANY($2) OR n.oid IN (` + schemasOfTables + `))
 		AND ` + notMember("pg_namespace", "n.oid"),
 	`SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'matview' WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table'
 			ELSE 'table' END, c.oid::regclass::text, c.relowner, c.relacl, (CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::"char"
@@ -53,10 +53,10 @@ var securables = strings.Join([]string{
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 		WHERE c.oid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped AND cardinality(a.attacl) > 0`,
 	`SELECT 'function', p.oid::regprocedure::text, p.proowner, p.proacl, 'f'
-		FROM pg_proc p WHERE p.pronamespace = ANY($2) AND ` + notMember("pg_proc", "p.oid"),
+		FROM pg_proc p WHERE ` + functionInScope + ` AND ` + notMember("pg_proc", "p.oid"),
 	`SELECT 'type', format_type(t.oid, NULL), t.typowner, t.typacl, 'T'
 		FROM pg_type t LEFT JOIN pg_class tc ON tc.oid = t.typrelid
-		WHERE t.typnamespace = ANY($2) AND (t.typrelid = 0 OR tc.relkind = 'c') AND t.typtype <> 'm'
+		WHERE ` + typeInScope + ` AND (t.typrelid = 0 OR tc.relkind = 'c') AND t.typtype <> 'm'
 		AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) AND ` + notMember("pg_type", "t.oid"),
 	`SELECT 'language', quote_ident(l.lanname), l.lanowner, l.lanacl, 'l'
 		FROM pg_language l WHERE $3 AND l.oid >= 16384 AND ` + notMember("pg_language", "l.oid"),

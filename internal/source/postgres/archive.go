@@ -19,6 +19,8 @@ type archive struct {
 	dumpVersion string
 	entries     []entry
 	byID        map[int]int // index into entries
+	// from is where the number of entries stands in the file; they follow.
+	from int
 }
 
 // entry is one object in an archive.
@@ -31,6 +33,11 @@ type entry struct {
 	tablespace string
 	definition string
 	needs      []int // ids of entries, some of which may not be in the archive
+	// object is what it was in the source; zero for what has no number of its
+	// own there.
+	object objectID
+	// from and to are where the entry begins in the file and ends.
+	from, to int
 }
 
 // The versions of the format that can be read: of pg_dump 11 to 18.
@@ -56,17 +63,31 @@ func openArchive(path string) (*archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read schema archive %s: %w", path, err)
 	}
-	r := &archiveReader{in: bufio.NewReaderSize(f, 256<<10), left: info.Size()}
-	a := &archive{path: path, byID: map[int]int{}}
+	a, err := readArchive(bufio.NewReaderSize(f, 256<<10), info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("read schema archive %s: %w", path, err)
+	}
+	a.path = path
+	return a, nil
+}
+
+// readArchive reads the table of contents of an archive of size bytes.
+func readArchive(in io.Reader, size int64) (*archive, error) {
+	r := &archiveReader{in: in, left: size}
+	at := func() int { return int(size - r.left) }
+	a := &archive{byID: map[int]int{}}
 	r.head(a)
+	a.from = at()
 	count := r.integer()
 	for i := 0; i < count && r.err == nil; i++ {
+		from := at()
 		e := r.entry()
+		e.from, e.to = from, at()
 		a.byID[e.id] = len(a.entries)
 		a.entries = append(a.entries, e)
 	}
 	if r.err != nil {
-		return nil, fmt.Errorf("read schema archive %s: %w: %w", path, errArchive, r.err)
+		return nil, fmt.Errorf("%w: %w", errArchive, r.err)
 	}
 	return a, nil
 }
@@ -114,7 +135,7 @@ type idSet map[int]bool
 // archiveReader reads the parts of an archive; after the first error, which
 // it keeps, everything it returns is zero.
 type archiveReader struct {
-	in      *bufio.Reader
+	in      io.Reader
 	left    int64 // bytes that the file can still hold
 	minor   int
 	intSize int
@@ -156,8 +177,7 @@ func (r *archiveReader) entry() entry {
 	var e entry
 	e.id = r.integer()
 	r.integer() // whether it has data
-	r.text()    // oid of the catalog
-	r.text()    // oid of the object
+	e.object = objectID{r.oid(), r.oid()}
 	e.tag = r.text()
 	e.kind = r.text()
 	r.integer() // section
@@ -232,6 +252,16 @@ func (r *archiveReader) optional() (string, bool) {
 		return "", false
 	}
 	return string(r.bytes(n)), true
+}
+
+// oid reads the number of a catalog or of an object in it.
+func (r *archiveReader) oid() uint32 {
+	text := r.text()
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("%q is no number of an object", text)
+	}
+	return uint32(n)
 }
 
 func (r *archiveReader) text() string {

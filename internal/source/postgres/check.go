@@ -161,7 +161,11 @@ func remarks(ctx context.Context, conn *pgx.Conn, sel selection) []Finding {
 			Hint: "it is restored only where that table exists",
 		})
 	}
-	for _, note := range withoutRows(sel) {
+	along, err := alongNotes(ctx, conn, sel)
+	if err != nil {
+		findings = append(findings, problem(subject, err))
+	}
+	for _, note := range append(withoutRows(sel), along...) {
 		findings = append(findings, Finding{OK: true, Subject: subject, Detail: note})
 	}
 	return append(findings, storageRemarks(ctx, conn, sel)...)

@@ -75,7 +75,7 @@ type need struct {
 }
 
 func (s selection) listNeeds(ctx context.Context, q querier, sql string) ([]need, error) {
-	rows, err := q.Query(ctx, sql, s.oids(), s.nonNilSchemas())
+	rows, err := q.Query(ctx, inScope+sql, s.args()...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +100,7 @@ func merge(needs []need) []merged {
 	var all []merged
 	for target, list := range users {
 		sort.Strings(list)
-		if len(list) > 3 {
-			list = append(list[:3:3], fmt.Sprintf("%d more", len(list)-3))
-		}
-		all = append(all, merged{need: first[target], target: "the " + target, users: strings.Join(list, ", ")})
+		all = append(all, merged{need: first[target], target: "the " + target, users: shortList(list)})
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].target < all[j].target })
 	return all
@@ -128,19 +125,19 @@ func (s selection) remedy(n need) string {
 // foreign keys, which have their own way.
 const objectsInScope = `
 	SELECT 'pg_class'::regclass::oid AS classid, oid AS objid FROM pg_class
-		WHERE oid = ANY($1::oid[]) OR relnamespace = ANY($2::oid[])
+		WHERE oid = ANY($1) OR relnamespace = ANY($2) OR relkind = 'c' AND reltype = ANY($4)
 	UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = ANY($1)
 	UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid = ANY($1)
 	UNION ALL SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class = ANY($1)
 	UNION ALL SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = ANY($1) AND NOT tgisinternal
 	UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = ANY($1)
 	UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = ANY($1)
-	UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t WHERE t.typnamespace = ANY($2) OR t.typrelid = ANY($1)
+	UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t WHERE ` + typeInScope + ` OR t.typrelid = ANY($1)
 		OR t.typelem IN (SELECT e.oid FROM pg_type e WHERE e.typrelid = ANY($1))
 	UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
 		WHERE k.contype <> 'f' AND (k.conrelid = ANY($1)
-			OR k.contypid IN (SELECT t.oid FROM pg_type t WHERE t.typnamespace = ANY($2)))
-	UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = ANY($2)
+			OR k.contypid IN (SELECT t.oid FROM pg_type t WHERE ` + typeInScope + `))
+	UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p WHERE ` + functionInScope + `
 	UNION ALL SELECT 'pg_operator'::regclass, oid FROM pg_operator WHERE oprnamespace = ANY($2)
 	UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass WHERE opcnamespace = ANY($2)
 	UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily WHERE opfnamespace = ANY($2)
@@ -153,10 +150,11 @@ const objectsInScope = `
 
 // dependencySQL finds what the scope needs and does not hold. Objects of the
 // system have numbers below 16384; those of extensions come with these, which
-// Globals lists.
-const dependencySQL = `
-	WITH inside AS MATERIALIZED (` + objectsInScope + `),
-	members AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+// Globals lists. The type of the rows of a table stands for the table.
+const dependencySQL = `,
+	inside AS MATERIALIZED (` + objectsInScope + `),
+	members AS MATERIALIZED (` + membersSQL + `),
+	rowtypes AS MATERIALIZED (` + rowTypesSQL + `),
 	needed AS (
 		SELECT DISTINCT i.classid, i.objid, d.refclassid, d.refobjid
 		FROM inside i JOIN pg_depend d ON d.classid = i.classid AND d.objid = i.objid
@@ -166,7 +164,9 @@ const dependencySQL = `
 		AND NOT EXISTS (SELECT FROM members m WHERE m.classid = d.refclassid AND m.objid = d.refobjid)
 		AND NOT EXISTS (SELECT FROM members m WHERE m.classid = i.classid AND m.objid = i.objid))
 	SELECT DISTINCT u.type || ' ' || u.identity, r.type, coalesce(r.schema, ''), r.identity
-	FROM needed n, pg_identify_object(n.classid, n.objid, 0) u, pg_identify_object(n.refclassid, n.refobjid, 0) r
+	FROM needed n LEFT JOIN rowtypes t ON n.refclassid = 'pg_type'::regclass AND t.oid = n.refobjid,
+		pg_identify_object(n.classid, n.objid, 0) u,
+		pg_identify_object(CASE WHEN t.oid IS NULL THEN n.refclassid ELSE 'pg_class'::regclass END, coalesce(t.relation, n.refobjid), 0) r
 	WHERE r.schema IS NULL OR r.schema NOT LIKE 'pg\_%'`
 
 // partitionSQL finds partitions outside the scope of tables inside: the table
@@ -175,4 +175,4 @@ const partitionSQL = `
 	SELECT 'table ' || p.oid::regclass::text, 'table', n.nspname, c.oid::regclass::text
 	FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_class c ON c.oid = i.inhrelid
 	JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE p.oid = ANY($1) AND c.oid <> ALL($1) AND p.relkind = 'p' AND $2::oid[] IS NOT NULL`
+	WHERE p.oid = ANY($1) AND c.oid <> ALL($1) AND p.relkind = 'p'`

@@ -76,14 +76,14 @@ var rolesSQL = inScope + `,
 		SELECT acl FROM things WHERE acl IS NOT NULL
 		UNION ALL SELECT datacl FROM pg_database WHERE datname = current_database() AND datacl IS NOT NULL
 		UNION ALL SELECT defaclacl FROM pg_default_acl WHERE defaclnamespace = ANY($2) OR ($3 AND defaclnamespace = 0)
-		UNION ALL SELECT DISTINCT lomacl FROM pg_largeobject_metadata WHERE $4 AND lomacl IS NOT NULL),
+		UNION ALL SELECT DISTINCT lomacl FROM pg_largeobject_metadata WHERE $6 AND lomacl IS NOT NULL),
 	seeds(oid) AS (
 		SELECT owner FROM things
 		UNION SELECT a.grantee FROM acls, aclexplode(acls.acl) a
 		UNION SELECT datdba FROM pg_database WHERE datname = current_database()
 		UNION SELECT unnest(polroles) FROM pg_policy WHERE polrelid = ANY($1)
 		UNION SELECT defaclrole FROM pg_default_acl WHERE defaclnamespace = ANY($2) OR ($3 AND defaclnamespace = 0)
-		UNION SELECT lomowner FROM pg_largeobject_metadata WHERE $4
+		UNION SELECT lomowner FROM pg_largeobject_metadata WHERE $6
 		UNION SELECT umuser FROM pg_user_mappings WHERE $3
 		UNION SELECT s.setrole FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
 			WHERE d.datname = current_database() AND $3),
@@ -126,14 +126,14 @@ func readMemberships(ctx context.Context, q querier, roles []Role) ([]Membership
 
 // extensionsSQL finds the extensions that the scope depends on, those in its
 // schemas, those whose tables it holds, and what all these require.
-const extensionsSQL = `
-	WITH RECURSIVE inside AS MATERIALIZED (` + objectsInScope + `),
+const extensionsSQL = inScope + `,
+	inside AS MATERIALIZED (` + objectsInScope + `),
 	needed(oid) AS (
 		SELECT CASE WHEN d.refclassid = 'pg_extension'::regclass THEN d.refobjid ELSE m.refobjid END
 		FROM inside i JOIN pg_depend d ON d.classid = i.classid AND d.objid = i.objid
 		LEFT JOIN pg_depend m ON m.classid = d.refclassid AND m.objid = d.refobjid AND m.deptype = 'e'
 		WHERE d.refclassid = 'pg_extension'::regclass OR m.refobjid IS NOT NULL
-		UNION SELECT oid FROM pg_extension WHERE extnamespace = ANY($2) OR extconfig && $4 OR $3
+		UNION SELECT oid FROM pg_extension WHERE extnamespace = ANY($2) OR extconfig && $6 OR $3
 		UNION SELECT d.refobjid FROM needed n JOIN pg_depend d ON d.classid = 'pg_extension'::regclass AND d.objid = n.oid
 			AND d.refclassid = 'pg_extension'::regclass)
 	SELECT e.extname, e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -165,7 +165,7 @@ func neededSchemas(ctx context.Context, q querier, sel selection, extensions []E
 		SELECT n.nspname, pg_get_userbyid(n.nspowner)::text,
 			CASE WHEN n.nspacl IS NOT NULL THEN `+grantsJSON("n.nspacl")+` END, coalesce(obj_description(n.oid, 'pg_namespace'), '')
 		FROM pg_namespace n
-		WHERE (n.nspname = ANY($4) OR n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY($1)))
+		WHERE (n.nspname = ANY($6) OR n.oid IN (`+schemasOfTables+`))
 		AND n.oid <> ALL($2) AND n.nspname !~ '^pg_' ORDER BY 1`, append(sel.args(), names)...)
 	if err != nil {
 		return nil, err

@@ -20,31 +20,43 @@ import (
 // byte for byte.
 func (c *Capture) Schema(ctx context.Context, w io.Writer) error {
 	return c.do(ctx, "dumping the schema", func(ctx context.Context) error {
-		program, err := dumpProgram(c.point)
-		if err != nil {
-			return err
+		switch {
+		case c.sel.Whole():
+			return c.dump(ctx, w)
+		case len(c.sel.Tables) == 0:
+			return c.dump(ctx, w, options("--schema=", c.sel.schemaNames)...)
+		default:
+			return c.dumpTables(ctx, w)
 		}
-		env, err := clientEnvironment(c.source.opts.URL, applicationName(c.sel.Function))
-		if err != nil {
-			return err
-		}
-		cmd := exec.CommandContext(ctx, program, c.dumpArguments()...)
-		cmd.Env = env
-		cmd.Dir = "/"
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = 5 * time.Second
-		header := &headerWriter{w: w}
-		stderr := &tail{most: 8 << 10}
-		cmd.Stdout, cmd.Stderr = header, stderr
-		if err := cmd.Run(); err != nil {
-			return dumpError(header.err, err, stderr.String())
-		}
-		if text := stderr.String(); text != "" {
-			c.source.opts.Log.WarnContext(ctx, "pg_dump has something to say",
-				"source", c.source.opts.Name, "function", c.sel.Function, "text", text)
-		}
-		return header.flush()
 	})
+}
+
+// dump runs pg_dump with the options that say what it dumps.
+func (c *Capture) dump(ctx context.Context, w io.Writer, what ...string) error {
+	program, err := dumpProgram(c.point)
+	if err != nil {
+		return err
+	}
+	env, err := clientEnvironment(c.source.opts.URL, applicationName(c.sel.Function))
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, append(c.dumpArguments(), what...)...)
+	cmd.Env = env
+	cmd.Dir = "/"
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	header := &headerWriter{w: w}
+	stderr := &tail{most: 8 << 10}
+	cmd.Stdout, cmd.Stderr = header, stderr
+	if err := cmd.Run(); err != nil {
+		return dumpError(header.err, err, stderr.String())
+	}
+	if text := stderr.String(); text != "" {
+		c.source.opts.Log.WarnContext(ctx, "pg_dump has something to say",
+			"source", c.source.opts.Name, "function", c.sel.Function, "text", text)
+	}
+	return header.flush()
 }
 
 // dumpError tells why pg_dump failed, with its own words.
@@ -79,8 +91,8 @@ func dumpProgram(point Point) (string, error) {
 	return program, nil
 }
 
-// dumpArguments are those of pg_dump. Where the database is comes in its
-// environment.
+// dumpArguments are those of pg_dump for every scope. Where the database is
+// comes in its environment.
 func (c *Capture) dumpArguments() []string {
 	args := []string{
 		"--format=custom", "--schema-only", "--no-password", "--strict-names", "--compress=0",
@@ -88,20 +100,25 @@ func (c *Capture) dumpArguments() []string {
 		fmt.Sprintf("--lock-wait-timeout=%d", c.source.opts.LockTimeout.Milliseconds()),
 	}
 	if c.point.Encoding == "SQL_ASCII" {
-		args = append(args, "--encoding=SQL_ASCII")
-	} else {
-		args = append(args, "--encoding=UTF8")
+		return append(args, "--encoding=SQL_ASCII")
 	}
-	switch {
-	case c.sel.Whole():
-	case len(c.sel.Tables) == 0:
-		for _, name := range c.sel.schemaNames {
-			args = append(args, "--schema="+dumpPattern(name))
-		}
-	default:
-		for _, r := range c.sel.relations {
-			args = append(args, "--table="+dumpPattern(r.Schema)+"."+dumpPattern(r.Name))
-		}
+	return append(args, "--encoding=UTF8")
+}
+
+// options writes an option of pg_dump for each name.
+func options(option string, names []string) []string {
+	args := make([]string, len(names))
+	for i, name := range names {
+		args[i] = option + dumpPattern(name)
+	}
+	return args
+}
+
+// tableOptions writes an option of pg_dump for each relation.
+func tableOptions(option string, relations []relation) []string {
+	args := make([]string, len(relations))
+	for i, r := range relations {
+		args[i] = option + dumpPattern(r.Schema) + "." + dumpPattern(r.Name)
 	}
 	return args
 }

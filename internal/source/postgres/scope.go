@@ -40,6 +40,11 @@ type selection struct {
 	// config are the tables and sequences of extensions that hold rows of the
 	// user.
 	config []relation
+	// types and functions are what a scope of tables takes along, because its
+	// tables need them; see alongSQL.
+	types, functions []uint32
+	// others are the relations that a scope of tables does not hold.
+	others []relation
 	// unmatched are the patterns that nothing meets.
 	unmatched []string
 }
@@ -54,12 +59,14 @@ func (s selection) oids() []uint32 {
 }
 
 // args are the arguments that the queries of this package share: relations,
-// schemas, and whether the scope is the whole database.
-func (s selection) args() []any { return []any{s.oids(), s.nonNilSchemas(), s.Whole()} }
-
-func (s selection) nonNilSchemas() []uint32 {
-	return append([]uint32{}, s.schemas...)
+// schemas, whether the scope is the whole database, types and functions that
+// are taken along.
+func (s selection) args() []any {
+	return []any{s.oids(), nonNil(s.schemas), s.Whole(), nonNil(s.types), nonNil(s.functions)}
 }
+
+// nonNil makes nil an empty list, which is not NULL in a query.
+func nonNil(oids []uint32) []uint32 { return append([]uint32{}, oids...) }
 
 // resolve finds what belongs to the scope. Patterns that match nothing are
 // left to the caller, for a restored database may well lack what they name.
@@ -90,6 +97,11 @@ func resolve(ctx context.Context, q querier, scope Scope) (selection, error) {
 			sel.config = append(sel.config, r)
 		case !r.Member:
 			sel.relations = append(sel.relations, r)
+		}
+	}
+	if len(scope.Tables) > 0 {
+		if err := sel.takeAlong(ctx, q); err != nil {
+			return sel, fmt.Errorf("listing what the tables need: %w", err)
 		}
 	}
 	return sel, nil
@@ -159,7 +171,8 @@ func (s *selection) noteUnmatched(patterns []pattern, matched []bool) {
 
 // findTables finds the relations of a scope of tables: those that a pattern
 // matches, what inherits from them or is a partition of them, and the
-// sequences that belong to all these.
+// sequences that belong to all these or that their defaults draw from, unless
+// such a sequence belongs to a table itself.
 func (s *selection) findTables(ctx context.Context, q querier, patterns []pattern, all []relation) ([]relation, error) {
 	matched := make([]bool, len(patterns))
 	wanted := map[uint32]bool{}
@@ -182,7 +195,12 @@ func (s *selection) findTables(ctx context.Context, q querier, patterns []patter
 		SELECT oid FROM family
 		UNION SELECT d.objid FROM pg_depend d JOIN family f ON d.refobjid = f.oid
 			WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-			AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')`, oids)
+			AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+		UNION SELECT c.oid FROM family f JOIN pg_attrdef a ON a.adrelid = f.oid
+			JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
+			JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'S'
+			WHERE NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid
+				AND o.refclassid = 'pg_class'::regclass AND o.refobjsubid > 0 AND o.deptype IN ('a', 'i'))`, oids)
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +210,8 @@ func (s *selection) findTables(ctx context.Context, q querier, patterns []patter
 	for _, r := range all {
 		if wanted[r.OID] {
 			found = append(found, r)
+		} else {
+			s.others = append(s.others, r)
 		}
 	}
 	return found, err

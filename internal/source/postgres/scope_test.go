@@ -209,9 +209,27 @@ func TestScopeLacksWhatItNeeds(t *testing.T) {
 		{`CREATE TABLE payments.t (a int); CREATE INDEX ON payments.t ((a + common.f()))`, Scope{Schemas: []string{"payments"}}, []string{"function common.f()", "index payments.t_expr_idx"}},
 		{`CREATE TABLE payments.t (a int DEFAULT nextval('common.seq'))`, Scope{Schemas: []string{"payments"}}, []string{"sequence common.seq"}},
 		{
-			`CREATE TABLE payments.t (a int); CREATE TRIGGER x AFTER INSERT ON payments.t FOR EACH ROW EXECUTE FUNCTION common.tf()`,
+			`CREATE FUNCTION common.rows() RETURNS SETOF common.base LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION common.n() RETURNS int LANGUAGE sql
+				BEGIN ATOMIC SELECT count(*) FROM common.rows(); END; CREATE TABLE payments.t (a int DEFAULT common.n())`,
 			Scope{Tables: []string{"payments.t"}},
-			[]string{"function common.tf()", "trigger x on payments.t", "schemas: [common]"},
+			[]string{"table common.base", "needed by function common.rows()", "add common.base to tables"},
+		},
+		{`CREATE TABLE payments.t (a common.base[])`, Scope{Tables: []string{"payments.t"}}, []string{"table common.base", "payments.t", "add common.base to tables"}},
+		{
+			`CREATE TABLE common.own (id serial); CREATE TABLE payments.t (a int DEFAULT nextval('common.own_id_seq'))`,
+			Scope{Tables: []string{"payments.t"}},
+			[]string{"sequence common.own_id_seq", "payments.t.a", "add common.own_id_seq to tables"},
+		},
+		{
+			`CREATE OPERATOR common.=== (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int);
+				CREATE TABLE payments.t (a int CHECK (a OPERATOR(common.===) a))`,
+			Scope{Tables: []string{"payments.t"}},
+			[]string{"operator common.===(integer,integer)", "schemas: [common]"},
+		},
+		{
+			`CREATE TABLE payments.t (a int); CREATE TRIGGER x AFTER INSERT ON payments.t FOR EACH ROW EXECUTE FUNCTION common.tf()`,
+			Scope{Schemas: []string{"payments"}},
+			[]string{"function common.tf()", "trigger x on payments.t", "add common to schemas"},
 		},
 		{`CREATE VIEW payments.v AS SELECT * FROM common.base`, Scope{Schemas: []string{"payments"}}, []string{"table common.base", "payments.v"}},
 		{`CREATE TABLE payments.t () INHERITS (common.base)`, Scope{Tables: []string{"payments.t"}}, []string{"table common.base", "add common.base to tables"}},
@@ -220,7 +238,6 @@ func TestScopeLacksWhatItNeeds(t *testing.T) {
 			Scope{Schemas: []string{"payments"}},
 			[]string{"table common.part", "table payments.p", "add common to schemas"},
 		},
-		{`SELECT 1`, Scope{Tables: []string{"payments.fine"}}, []string{"type payments.kind", "schemas: [payments]"}},
 		{
 			`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE payments.t (a int) SERVER far`,
 			Scope{Schemas: []string{"payments"}},

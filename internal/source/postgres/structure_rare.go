@@ -12,7 +12,7 @@ var aggregateSQL = `SELECT p.oid::regprocedure::text, concat_ws(' ',
 		nullif(a.aggminvtransfn, 0)::regprocedure, nullif(a.aggmfinalfn, 0)::regprocedure, a.aggminitval,
 		'sort', nullif(a.aggsortop, 0)::regoperator, 'parallel', p.proparallel)
 	FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid
-	WHERE p.pronamespace = ANY($2) AND ` + notMember("pg_proc", "p.oid")
+	WHERE ` + functionInScope + ` AND ` + notMember("pg_proc", "p.oid")
 
 // typeSQL leaves out the types of rows and arrays, which come with others, and
 // multiranges, which come with ranges.
@@ -37,7 +37,7 @@ var typeSQL = `SELECT format_type(t.oid, NULL), CASE t.typtype
 		t.typlen, t.typalign, t.typstorage, t.typcategory, t.typdelim, t.typdefault)
 	ELSE 'shell' END
 	FROM pg_type t LEFT JOIN pg_type b ON b.oid = t.typbasetype LEFT JOIN pg_class c ON c.oid = t.typrelid
-	WHERE t.typnamespace = ANY($2) AND (t.typrelid = 0 OR c.relkind = 'c') AND t.typtype <> 'm'
+	WHERE ` + typeInScope + ` AND (t.typrelid = 0 OR c.relkind = 'c') AND t.typtype <> 'm'
 	AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) AND ` + notMember("pg_type", "t.oid")
 
 // rareQueries list what few databases have.

@@ -7,7 +7,7 @@ import "strconv"
 func structureQueries(version int) []structureQuery {
 	queries := []structureQuery{
 		{"schema", `SELECT quote_ident(n.nspname), 'schema' FROM pg_namespace n
-			WHERE (n.oid = ANY($2) OR n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY($1)))
+			WHERE (n.oid = ANY($2) OR n.oid IN (` + schemasOfTables + `))
 			AND ` + notMember("pg_namespace", "n.oid")},
 		{"table", tableSQL},
 		{"column", columnSQL(version)},
@@ -32,7 +32,7 @@ func structureQueries(version int) []structureQuery {
 				'target ' || nullif(to_jsonb(s) ->> 'stxstattarget', '-1'))
 			FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY($1)`},
 		{"function", `SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid)
-			FROM pg_proc p WHERE p.pronamespace = ANY($2) AND p.prokind <> 'a' AND ` + notMember("pg_proc", "p.oid")},
+			FROM pg_proc p WHERE ` + functionInScope + ` AND p.prokind <> 'a' AND ` + notMember("pg_proc", "p.oid")},
 		{"aggregate", aggregateSQL},
 		{"type", typeSQL},
 		{KindOwner, `SELECT s.kind || ' ' || s.name, pg_get_userbyid(s.owner)::text FROM (` + securables + `) s WHERE s.kind <> 'column'`},

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -120,7 +121,8 @@ func (s *Source) planTables(ctx context.Context, q querier, sel selection, seen 
 		}
 		tables = append(tables, t)
 	}
-	return tables, append(notes, withoutRows(sel)...), nil
+	along, err := alongNotes(ctx, q, sel)
+	return tables, slices.Concat(notes, withoutRows(sel), along), err
 }
 
 // describe makes a Table of what was found.
