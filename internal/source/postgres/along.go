@@ -84,8 +84,8 @@ func alongNotes(ctx context.Context, q querier, sel selection) ([]string, error)
 	if err != nil {
 		return nil, fmt.Errorf("naming the functions that the tables need: %w", err)
 	}
-	return []string{fmt.Sprintf("the tables take along the functions that they call: %s; what the text of a function names "+
-		"is not followed: add such tables to the function, or write its schemas instead", shortList(names))}, nil
+	return []string{fmt.Sprintf("the tables take along the SQL functions that they call: %s; what the text of these names "+
+		"is not followed: add tables that they use to tables, or write schemas instead", shortList(names))}, nil
 }
 
 // shortList joins names and cuts a long list short.

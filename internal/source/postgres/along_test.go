@@ -105,7 +105,7 @@ func TestTablesTakeAlongIsTold(t *testing.T) {
 		CREATE FUNCTION catalog.apply() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 		CREATE TRIGGER apply AFTER INSERT ON catalog.stock_moves FOR EACH ROW EXECUTE FUNCTION catalog.apply()`)
 	source, scope := newSource(t, pg.URL()), Scope{Function: "catalog", Tables: []string{"catalog.stock_moves"}}
-	const want = "the tables take along the functions that they call: catalog.apply(); what the text of a function names is not followed"
+	const want = "the tables take along the SQL functions that they call: catalog.apply(); what the text of these names is not followed"
 	if notes := strings.Join(openCapture(t, source, scope).Notes(), "\n"); !strings.Contains(notes, want) {
 		t.Errorf("notes %q, want %q", notes, want)
 	}
@@ -145,6 +145,11 @@ func TestTablesOfTheMarket(t *testing.T) {
 		t.Errorf("left out %v, want the foreign key to the categories alone", left)
 	}
 	s.checkSame(t, target)
+	one := source.NewDatabase(t)
+	s.restore(t, into(t, one.URL(), TargetOptions{Tables: []TableName{{"catalog", "stock_levels"}}}))
+	if got := one.Value(t, "SELECT string_agg(format_type(oid, NULL), ' ') FROM pg_type WHERE typnamespace = 'catalog'::regnamespace AND typtype IN ('e', 'd')"); got != "catalog.quantity" {
+		t.Errorf("one table of it came with the types %s", got)
+	}
 	if len(s.tables) != 3 {
 		t.Errorf("tables %v, want 3", s.tables)
 	}
