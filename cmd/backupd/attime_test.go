@@ -5,19 +5,34 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
 )
 
 func TestTimesThatAreClearAreUnderstood(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	want := time.Date(2026, 11, 23, 10, 42, 0, 0, time.UTC)
-	for _, text := range []string{
-		"2026-11-23 10:42", "2026-11-23 10:42:00", "2026-11-23T10:42:00Z", "2026-11-23T12:42:00+02:00", "2026-11-23T10:42:00.000Z",
+	exact := time.Date(2026, 11, 23, 10, 42, 0, 0, time.UTC)
+	second := exact.Add(time.Second - time.Nanosecond) // all of it
+	for text, want := range map[string]time.Time{
+		"2026-11-23 10:42": second, "2026-11-23 10:42:00": second, "2026-11-23T10:42:00Z": second, "2026-11-23T12:42:00+02:00": second,
+		"2026-11-23 10:42:00Z": second, "2026-11-23 10:42Z": second, "2026-11-23 10:42:00 UTC": second,
+		"2026-11-23T10:42:00.000Z": exact, "2026-11-23 10:42:00.000": exact,
 	} {
 		at, err := parseAt(text, now)
 		if err != nil || !at.Equal(want) || at.Location() != time.UTC {
 			t.Errorf("%q is understood as %v, %v", text, at, err)
 		}
+	}
+}
+
+func TestTimeAsItIsShownFindsItsRecoveryPoint(t *testing.T) {
+	point := time.Date(2026, 11, 23, 14, 13, 53, 764_000_000, time.UTC)
+	at, err := parseAt(show.Time(point), point.Add(time.Hour))
+	if err != nil || at.Before(point) || at.Sub(point) >= time.Second {
+		t.Errorf("%q is understood as %v, %v", show.Time(point), at, err)
+	}
+	if at, err = parseAt(show.Time(point), point); err != nil || at.Before(point) {
+		t.Errorf("within the same second: %v, %v", at, err)
 	}
 }
 

@@ -58,8 +58,8 @@ func (a *app) confirm(ctx context.Context, ops operations, req restore.Request, 
 		return nil
 	}
 	plan, err := ops.Plan(ctx, req)
-	if err != nil || !plan.Replace {
-		return err
+	if err != nil || !plan.Replace || plan.Refused != "" {
+		return err // a refused one says so itself
 	}
 	if err := a.showPlan(a.screen, plan, req); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -106,16 +107,26 @@ func (a *app) plan(ctx context.Context, req restore.Request) error {
 		plan, err = ops.Plan(ctx, req)
 		return err
 	})
-	if err == nil {
-		document = plan
+	planned := err == nil
+	if planned {
+		document, err = plan, refusal(plan)
 	}
 	return a.answer(document, err, func() error {
-		if err != nil {
+		if !planned {
 			return nil
 		}
 		return a.showPlan(a.stdout, plan, req)
 	})
 }
 
+// refusal is an error when the restore that a plan is of would be refused. The
+// plan says why.
+func refusal(plan restore.Plan) error {
+	if plan.Refused == "" {
+		return nil
+	}
+	return &marked{fmt.Errorf("restore %s: it would be refused", plan.Function), engine.ErrUsage}
+}
+
 // errNotConfirmed ends a restore that the user did not want after all.
-var errNotConfirmed = fmt.Errorf("%w: not confirmed; nothing was done", engine.ErrUsage)
+var errNotConfirmed = errors.New("not confirmed; nothing was done")

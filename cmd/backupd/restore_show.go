@@ -19,6 +19,9 @@ func (a *app) showPlan(w io.Writer, p restore.Plan, req restore.Request) error {
 		since = "the time asked for, " + show.Time(req.At)
 	}
 	fmt.Fprintf(&b, "Restore %s into %s\n\n", a.style.Bold(p.Function), a.style.Bold(p.To))
+	if p.Refused != "" {
+		fmt.Fprintf(&b, "  %s         %s\n\n", a.style.Bad("REFUSED"), p.Refused)
+	}
 	fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(p.RecoveryPoint, a.clock.Now()), p.Snapshot)
 	fmt.Fprintf(&b, "  expected loss   %s: what was written between the recovery point and %s\n", a.style.Bold(show.Seconds(p.ExpectedLossSeconds)), since)
 	fmt.Fprintf(&b, "  expected time   %s\n", a.expectedTime(p))
@@ -30,7 +33,9 @@ func (a *app) showPlan(w io.Writer, p restore.Plan, req restore.Request) error {
 		proof = a.style.Warn("never proven")
 	}
 	fmt.Fprintf(&b, "  proof           %s\n", proof)
-	b.WriteString("\nSteps\n")
+	if len(p.Steps) > 0 {
+		b.WriteString("\nSteps\n")
+	}
 	for i, step := range p.Steps {
 		fmt.Fprintf(&b, "  %d. %s\n", i+1, step)
 	}
@@ -110,7 +115,7 @@ func (a *app) showRestoredDetails(b *strings.Builder, r restore.Result) {
 		fmt.Fprintf(b, "  checked         %s passed\n", show.Plural(passed, "comparison"))
 	}
 	for _, f := range r.FallThroughs {
-		fmt.Fprintf(b, "  %s         %s at %s: %s; taken from %s\n", a.style.Warn("damaged"), f.Object, f.Site, f.Reason, f.Then)
+		b.WriteString(a.fallThrough(f))
 	}
 	for _, reference := range r.OutsideReferences {
 		fmt.Fprintf(b, "  %s    %s\n", a.style.Warn("not restored"), reference)
@@ -118,4 +123,16 @@ func (a *app) showRestoredDetails(b *strings.Builder, r restore.Result) {
 	for _, note := range r.Notes {
 		fmt.Fprintf(b, "  note            %s\n", note)
 	}
+}
+
+// fallThrough says what a site could not give, and where it came from instead.
+func (a *app) fallThrough(f restore.FallThrough) string {
+	then := "no other site was left to ask"
+	if f.Then != "" {
+		then = "asked " + f.Then + " instead"
+	}
+	if f.Unreachable {
+		return fmt.Sprintf("  %s   site %s: %s; %s\n", a.style.Warn("not reachable"), f.Site, f.Reason, then)
+	}
+	return fmt.Sprintf("  %s         %s at %s: %s; %s\n", a.style.Warn("damaged"), f.Object, f.Site, f.Reason, then)
 }

@@ -76,7 +76,7 @@ func (l *Loader) wanted() (map[postgres.TableName]bool, error) {
 	}
 	names, err := postgres.SelectTables(l.archive, l.Tables)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+		return nil, requestError{err}
 	}
 	wanted := map[postgres.TableName]bool{}
 	for _, n := range names {

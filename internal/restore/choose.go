@@ -53,7 +53,7 @@ func (r *Restorer) chooseByID(req Request) (repository.SnapshotInfo, error) {
 	s, err := r.Repository.Info(req.Snapshot)
 	switch {
 	case errors.Is(err, catalog.ErrNotFound):
-		return s, fmt.Errorf("%w: %w", ErrRequest, err)
+		return s, requestError{err}
 	case err != nil:
 		return s, err
 	case s.Function != req.Function:

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/storage"
 )
 
-// fallThroughs collects what some site could not give, each object once.
+// fallThroughs collects what some site could not give: each damaged object
+// once, and each site that could not be reached once.
 type fallThroughs struct {
 	order    []string
 	report   progress.Reporter
@@ -23,26 +26,64 @@ type fallThroughs struct {
 
 // note takes what the reader tells.
 func (f *fallThroughs) note(passed repository.FallThrough) {
-	key := [2]string{passed.Site, passed.Object}
-	fall := FallThrough{Object: passed.Object, Site: passed.Site, Then: f.after(passed.Site), Reason: passed.Reason}
-	f.mu.Lock()
-	known := f.seen[key]
-	if !known {
-		if f.seen == nil {
-			f.seen = map[[2]string]bool{}
-		}
-		f.seen[key] = true
-		f.all = append(f.all, fall)
+	fall := FallThrough{
+		Object: passed.Object, Site: passed.Site, Then: f.after(passed.Site),
+		Unreachable: !damaged(passed.Reason), Reason: withoutPlace(passed),
 	}
-	f.mu.Unlock()
-	if known {
+	if !f.add(fall) {
 		return
 	}
-	message := fmt.Sprintf("site %s cannot give %s: %s", fall.Site, fall.Object, fall.Reason)
+	message := fmt.Sprintf("site %s holds %s damaged: %s", fall.Site, fall.Object, fall.Reason)
+	if fall.Unreachable {
+		message = fmt.Sprintf("site %s is not reachable: %s", fall.Site, fall.Reason)
+	}
 	if fall.Then != "" {
 		message += "; asking site " + fall.Then
+	} else {
+		message += "; no other site is left to ask"
 	}
 	f.report.Report(progress.Event{Function: f.function, Phase: "fetch", Site: fall.Site, Message: message})
+}
+
+// add keeps what is told for the first time, and reports whether it was.
+func (f *fallThroughs) add(fall FallThrough) bool {
+	key := [2]string{fall.Site, fall.Object}
+	if fall.Unreachable {
+		key[1] = ""
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen[key] {
+		return false
+	}
+	if f.seen == nil {
+		f.seen = map[[2]string]bool{}
+	}
+	f.seen[key] = true
+	f.all = append(f.all, fall)
+	return true
+}
+
+// damaged reports whether a site gave an answer that shows its copy to be
+// wrong. The reader hands its reason over as text, in which the causes keep
+// their words.
+func damaged(reason string) bool {
+	for _, cause := range []error{storage.ErrNotFound, storage.ErrShort, storage.ErrChecksum, repository.ErrCorrupt} {
+		if strings.Contains(reason, cause.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutPlace is the reason without the names of site and object, which stand
+// beside it.
+func withoutPlace(passed repository.FallThrough) string {
+	reason := strings.ReplaceAll(passed.Reason, "site "+passed.Site+": ", "")
+	for _, doing := range []string{"object ", "get "} {
+		reason = strings.ReplaceAll(reason, doing+passed.Object+": ", "")
+	}
+	return reason
 }
 
 // after returns the site that is asked after another, in the order of

@@ -35,8 +35,8 @@ type state struct {
 }
 
 // look finds out what is at the target's address.
-func (k *job) look(ctx context.Context, to target) (s state, err error) {
-	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
+func (k *job) look(ctx context.Context) (s state, err error) {
+	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: k.to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
 	if postgres.NoDatabase(err) {
 		return state{}, nil
 	}
@@ -45,24 +45,33 @@ func (k *job) look(ctx context.Context, to target) (s state, err error) {
 	}
 	defer func() { err = errors.Join(err, live.Close(context.WithoutCancel(ctx))) }()
 	s.exists = true
-	if s.empty, s.found, err = live.Empty(ctx); err != nil || s.empty || !k.req.Replace {
-		return s, err
-	}
-	return s, k.refuseBystanders(ctx, live, to)
+	s.empty, s.found, err = live.Empty(ctx)
+	return s, err
 }
 
-// refuseBystanders refuses to replace a database that holds tables which do
-// not belong to what is restored: they would vanish from it.
-func (k *job) refuseBystanders(ctx context.Context, live *postgres.Target, to target) error {
+// bystanders returns why a database must not be replaced: it holds tables that
+// do not belong to what is restored, which would vanish from it.
+func (k *job) bystanders(ctx context.Context, s state) (refused, err error) {
+	if !s.exists || s.empty || !k.req.Replace {
+		return nil, nil
+	}
+	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: k.to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, live.Close(context.WithoutCancel(ctx))) }()
 	all, err := live.Structure(ctx, postgres.Scope{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ours, err := live.Structure(ctx, k.load.scope())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	others := relationsOnlyIn(all, ours)
+	return k.refuseOthers(relationsOnlyIn(all, ours)), nil
+}
+
+func (k *job) refuseOthers(others []string) error {
 	if len(others) == 0 {
 		return nil
 	}
@@ -73,7 +82,7 @@ func (k *job) refuseBystanders(ctx context.Context, live *postgres.Target, to ta
 		others = others[:most]
 	}
 	return wrong("database %s also holds %s%s, which function %s does not: they would be gone after the swap; "+
-		"restore into a new database and copy the tables over", to.name, strings.Join(others, ", "), more, k.req.Function)
+		"restore into a new database and copy the tables over", k.to.name, strings.Join(others, ", "), more, k.req.Function)
 }
 
 // relationsOnlyIn lists the relations of all that are not in part.
@@ -95,23 +104,27 @@ func relationsOnlyIn(all, part postgres.Structure) []string {
 }
 
 // refuse returns why a restore into a target in that state must not begin.
-func (k *job) refuse(s state, to target) error {
+func (k *job) refuse(s state) error {
 	if !s.exists || s.empty || k.req.Replace {
 		return nil
 	}
 	return wrong("target %s is not empty: it holds %s; restore into a new database, or let the restored one take "+
-		"its place with --replace", to.readable, s.found)
+		"its place with --replace", k.to.readable, s.found)
 }
 
 // provide makes the place ready to be filled.
 func (k *job) provide(ctx context.Context) (*place, error) {
 	defer k.phases.Begin("provision")()
 	k.tell("provision", "")
-	s, err := k.look(ctx, k.to)
-	if err == nil {
-		err = k.refuse(s, k.to)
-	}
+	s, err := k.look(ctx) // once more: fetching may have taken a while
 	if err != nil {
+		return nil, err
+	}
+	refused := k.refuse(s)
+	if refused == nil {
+		refused, err = k.bystanders(ctx, s)
+	}
+	if err := errors.Join(refused, err); err != nil {
 		return nil, err
 	}
 	p := &place{target: k.to, url: k.to.url, name: k.to.name}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/source/postgres"
 )
 
 // Plan says what a restore would do. It looks at the target and changes
@@ -26,14 +27,20 @@ func (r *Restorer) Plan(ctx context.Context, req Request) (Plan, error) {
 
 func (k *job) plan(ctx context.Context) (plan Plan, err error) {
 	plan.Function = k.req.Function
-	err = k.prepare(ctx)
-	if k.load != nil {
+	found, err := k.choosePoint(ctx)
+	if err != nil {
+		return plan, err
+	}
+	if err = k.describe(ctx); k.load != nil {
 		defer func() { err = errors.Join(err, k.load.Close()) }()
 	}
 	if err != nil {
 		return plan, err
 	}
-	found, err := k.look(ctx, k.to)
+	refused := k.refuse(found)
+	if refused == nil {
+		refused, err = k.bystanders(ctx, found)
+	}
 	if err != nil {
 		return plan, err
 	}
@@ -54,9 +61,13 @@ func (k *job) plan(ctx context.Context) (plan Plan, err error) {
 	if plan.Proof, err = k.proof(); err != nil {
 		return plan, err
 	}
+	if refused != nil {
+		plan.Refused = refused.Error()
+		return plan, nil
+	}
 	plan.Steps = k.steps(found)
-	plan.Notes = k.load.planNotes(k.refuse(found, k.to))
-	return plan, nil
+	plan.Notes, err = k.planNotes(ctx)
+	return plan, err
 }
 
 // toFetch is what would be read from the sites: the packs, or their share when
@@ -100,8 +111,6 @@ func (k *job) steps(found state) []string {
 	case found.empty:
 		return append(steps, fmt.Sprintf("mark the database %s, which is empty, as an unfinished restore", k.to.name),
 			fill, check, "take the mark away")
-	case !k.req.Replace:
-		return append(steps, fmt.Sprintf("stop, because %s holds %s and --replace is not given", k.to.name, found.found))
 	}
 	return append(steps, fmt.Sprintf("make a database beside %s", k.to.name), fill, check,
 		"compare its structure and the rows and digests of all its tables with the snapshot",
@@ -109,25 +118,51 @@ func (k *job) steps(found state) []string {
 }
 
 // planNotes tells what to know before starting.
-func (l *Loader) planNotes(refused error) []string {
-	var notes []string
-	if refused != nil {
-		notes = append(notes, refused.Error())
+func (k *job) planNotes(ctx context.Context) ([]string, error) {
+	notes, err := k.leftovers(ctx)
+	if err != nil {
+		return notes, err
 	}
+	l := k.load
 	for _, e := range l.globals.Extensions {
 		notes = append(notes, fmt.Sprintf("extension %s %s must be installable on the target's server", e.Name, e.Version))
 	}
-	if n := len(l.globals.Roles); n > 0 && !l.NoOwner {
-		var names []string
-		for _, r := range l.globals.Roles {
-			names = append(names, r.Name)
+	if !l.NoOwner {
+		lacking, err := postgres.MissingRoles(ctx, k.to.url, l.globals)
+		if err != nil {
+			return notes, err
 		}
-		notes = append(notes, fmt.Sprintf("roles that the target's server lacks are made without password and cannot log in: %s",
-			strings.Join(names, ", ")))
+		if len(lacking) > 0 {
+			notes = append(notes, fmt.Sprintf("roles that the target's server lacks are made without password and cannot log in: %s",
+				strings.Join(lacking, ", ")))
+		}
 	}
 	for _, r := range l.outside {
 		notes = append(notes, fmt.Sprintf("foreign key %s of %s.%s refers to %s.%s, outside of the function: "+
 			"it is restored only where that table exists", r.Constraint, r.Schema, r.Table, r.ToSchema, r.ToTable))
 	}
-	return notes
+	return notes, nil
 }
+
+// leftovers tells of databases that restores into the same one left behind
+// unfinished: one that is killed cannot remove what it made.
+func (k *job) leftovers(ctx context.Context) ([]string, error) {
+	unfinished, err := postgres.UnfinishedDatabases(ctx, k.to.url)
+	if err != nil {
+		return nil, err
+	}
+	const id = "00000000" // as long as any
+	prefix := strings.TrimSuffix(postgres.UnfinishedName(k.to.name, id), id)
+	var notes []string
+	for _, name := range sortedKeys(unfinished) {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("database %s is left of an unfinished restore (%s); unless that restore still runs, "+
+			"remove it with: DROP DATABASE %s", name, unfinished[name], quoted(name)))
+	}
+	return notes, nil
+}
+
+// quoted is a name as SQL takes it, whatever is in it.
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

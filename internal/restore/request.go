@@ -8,9 +8,14 @@ import (
 	"github.com/saypro/backupd/internal/source/postgres"
 )
 
+// requestError matches [ErrRequest] without a word more than what is wrong.
+type requestError struct{ error }
+
+func (e requestError) Unwrap() []error { return []error{e.error, ErrRequest} }
+
 // wrong returns an error that matches [ErrRequest].
 func wrong(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrRequest, fmt.Sprintf(format, args...))
+	return requestError{fmt.Errorf(format, args...)}
 }
 
 // check refuses a request that contradicts itself.

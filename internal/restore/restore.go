@@ -55,6 +55,10 @@ func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Rep
 		return k.result, fmt.Errorf("restore of %s: record the run: %w", req.Function, err)
 	}
 	err := k.restore(ctx)
+	if postgres.NotMember(err) && !req.NoOwner {
+		err = fmt.Errorf("%w; make the role that restores a member of that role, restore as superuser, "+
+			"or leave owners and grants out with --no-owner", err)
+	}
 	if err != nil {
 		err = fmt.Errorf("restore of %s: %w", req.Function, err)
 		k.result.Error = err.Error()
@@ -83,14 +87,21 @@ func (r *Restorer) record(run *catalog.Run, result Result, err error) error {
 	return r.Catalog.PutRun(run)
 }
 
-// prepare finds what to restore and reads its description.
-func (k *job) prepare(ctx context.Context) (err error) {
+// choosePoint finds what to restore, and looks at where it would go: before
+// anything is fetched, since an address that does not answer is the likeliest
+// mistake.
+func (k *job) choosePoint(ctx context.Context) (found state, err error) {
 	if k.to, err = parseTarget(k.req.To); err != nil {
-		return err
+		return found, err
 	}
 	if k.info, err = k.choose(k.req); err != nil {
-		return err
+		return found, err
 	}
+	return k.look(ctx)
+}
+
+// describe reads the description of the chosen snapshot.
+func (k *job) describe(ctx context.Context) error {
 	snap, err := k.Repository.Snapshot(ctx, k.info.ID)
 	if err != nil {
 		return err
@@ -114,12 +125,21 @@ func (k *job) prepare(ctx context.Context) (err error) {
 }
 
 func (k *job) restore(ctx context.Context) (err error) {
-	err = k.prepare(ctx)
-	if k.load != nil {
-		defer func() { err = errors.Join(err, k.load.Close()) }()
-	}
+	found, err := k.choosePoint(ctx)
 	k.result.Snapshot, k.result.RecoveryPoint = k.info.ID, k.info.RecoveryPoint
 	k.result.To = k.to.readable
+	if err == nil {
+		err = k.refuse(found)
+	}
+	if err == nil {
+		k.result.Notes, err = k.leftovers(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err = k.describe(ctx); k.load != nil {
+		defer func() { err = errors.Join(err, k.load.Close()) }()
+	}
 	if err != nil {
 		return err
 	}

@@ -234,7 +234,8 @@ func TestTargetThatIsNotEmpty(t *testing.T) {
 	if !errors.Is(err, restore.ErrRequest) || !strings.Contains(err.Error(), "pay.big") || !strings.Contains(err.Error(), "--replace") {
 		t.Errorf("not refused: %v", err)
 	}
-	if plan, err := r.Plan(t.Context(), req); err != nil || !plan.Replace || !strings.Contains(strings.Join(plan.Steps, "\n"), "stop") {
+	if plan, err := r.Plan(t.Context(), req); err != nil || !plan.Replace || len(plan.Steps) > 0 ||
+		!strings.Contains(plan.Refused, "--replace") || strings.Contains(plan.Refused, "wrong request") {
 		t.Errorf("plan %+v %v", plan, err)
 	}
 	session := live.Conn(t) // an application that is still connected
@@ -351,7 +352,7 @@ func TestCorruptPackOnOneSiteFallsThrough(t *testing.T) {
 	snaptest.Same(t, db, opened(db, name))
 	seen := map[string]bool{}
 	for _, f := range r.FallThroughs {
-		if f.Site != "onsite" || f.Then != "cloud" || f.Reason == "" || seen[f.Object] || !strings.Contains(messages.All(), f.Object) {
+		if f.Site != "onsite" || f.Then != "cloud" || f.Reason == "" || f.Unreachable || strings.Contains(f.Reason, f.Object) || seen[f.Object] || !strings.Contains(messages.All(), f.Object) {
 			t.Errorf("fall-through %+v", f)
 		}
 		seen[f.Object] = true
@@ -518,6 +519,17 @@ func withPassword(t *testing.T, address, password string) string {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String()
+}
+
+// userOf puts another user into an address.
+func userOf(t *testing.T, address, user string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(user)
 	return u.String()
 }
 

@@ -66,6 +66,9 @@ type Plan struct {
 	// Replace is true when the target holds something that the restored
 	// database would take the place of.
 	Replace bool `json:"replace"`
+	// Refused says why the restore would be refused as it was asked for; empty
+	// when it would begin. There are no Steps then.
+	Refused string `json:"refused,omitempty"`
 	// SiteOrder is the order in which sites would be asked for each object.
 	SiteOrder []string `json:"site_order"`
 	// Tables are the tables that would be restored, sorted by name.
@@ -167,12 +170,16 @@ type SiteRead struct {
 
 // FallThrough is one object that a site could not give.
 type FallThrough struct {
-	// Object is the name of the object.
+	// Object is the name of the object, the first one when the whole site
+	// could not be reached.
 	Object string `json:"object"`
 	// Site is the site that could not give it, Then the one that was asked
 	// next.
 	Site string `json:"site"`
 	Then string `json:"then,omitempty"`
+	// Unreachable is true when the site could not be asked, so that nothing
+	// is known about its copy. Otherwise the copy is damaged.
+	Unreachable bool `json:"unreachable,omitempty"`
 	// Reason says what was wrong: missing, wrong size, wrong digest,
 	// unreachable.
 	Reason string `json:"reason"`

@@ -305,7 +305,7 @@ func administer(ctx context.Context, serverURL string, avoid []string, f func(*p
 			defer func() { _ = hangUp(conn) }() // its work is done by then
 			return f(conn)
 		}
-		failed = errors.Join(failed, fmt.Errorf("connecting: %w", err))
+		failed = errors.Join(failed, &reachError{err})
 		if !hasCode(err, codeUnknownDatabase) {
 			break
 		}

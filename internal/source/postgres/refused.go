@@ -43,3 +43,13 @@ func Refused(err error) bool {
 	}
 	return slices.ContainsFunc(refusals, func(class string) bool { return strings.HasPrefix(said.Code, class) })
 }
+
+// NotMember reports whether a step of a [Target] failed because who is
+// connected may not give objects to the role that owned them.
+func NotMember(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error() // of pg_restore there are only words; before 16, and since
+	return strings.Contains(text, "must be member of role") || strings.Contains(text, "must be able to SET ROLE")
+}

@@ -41,6 +41,29 @@ func (t *Target) makeRoles(ctx context.Context, g Globals) error {
 	return t.makeMemberships(ctx, g.Memberships, made)
 }
 
+// MissingRoles returns the names of the roles in g that the server at
+// serverURL lacks, sorted as they are in g.
+func MissingRoles(ctx context.Context, serverURL string, g Globals) ([]string, error) {
+	var lacking []string
+	err := administer(ctx, serverURL, nil, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT rolname FROM pg_roles`)
+		if err != nil {
+			return err
+		}
+		existing, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, r := range g.Roles {
+			if !slices.Contains(existing, r.Name) {
+				lacking = append(lacking, r.Name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for roles: %w", err)
+	}
+	return lacking, nil
+}
+
 // makeRole makes a role and reports whether it was not there.
 func (t *Target) makeRole(ctx context.Context, r Role) (bool, error) {
 	name := quoted("", r.Name)

@@ -120,7 +120,7 @@ const loading = `
 func (t *Target) open(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, t.config.Copy())
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, &reachError{err}
 	}
 	if err = pin(ctx, conn, 0); err == nil {
 		_, err = conn.Exec(ctx, loading)
