@@ -139,7 +139,9 @@ func (c *Catalog) NextSequence() (uint64, error) {
 // of each other; it reads everything and is meant for tests and for
 // troubleshooting.
 func (c *Catalog) Verify() error {
-	return c.db.View(func(tx *bbolt.Tx) error {
+	// The list of free pages is that of the newest state, so no write may
+	// come between.
+	return c.db.Update(func(tx *bbolt.Tx) error {
 		var errs []error
 		for err := range tx.Check() {
 			errs = append(errs, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -153,6 +154,38 @@ func TestNewestPointFirst(t *testing.T) {
 	}
 }
 
+// A callback may use the catalog while the file grows under it.
+func TestCallbacksMayUseTheCatalog(t *testing.T) {
+	c := open(t)
+	for i := range 3 * pageSize {
+		if err := c.AddSnapshot(someSnapshot(fmt.Sprintf("%04d", i), "payments", i), sites); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	err := c.Snapshots("payments", func(s *Snapshot) bool {
+		if want := fmt.Sprintf("%04d", 3*pageSize-1-seen); s.ID != want {
+			t.Errorf("snapshot %s where %s comes", s.ID, want)
+		}
+		seen++
+		if err := c.SetMeta(s.ID, make([]byte, 64<<10)); err != nil {
+			t.Error(err)
+		}
+		_, err := c.Manifest(s.ID)
+		return err == nil
+	})
+	if err != nil || seen != 3*pageSize {
+		t.Errorf("saw %d of %d (%v)", seen, 3*pageSize, err)
+	}
+	oldest, ok, err := c.Oldest("payments")
+	if err != nil || !ok || !oldest.Equal(someSnapshot("", "", 0).RecoveryPoint) {
+		t.Errorf("the oldest is of %s %t (%v)", oldest, ok, err)
+	}
+	if _, ok, err := c.Oldest("pay"); ok || err != nil {
+		t.Errorf("a function without recovery points has an oldest one (%v)", err)
+	}
+}
+
 func TestRunsAndProofs(t *testing.T) {
 	c := open(t)
 	first, second := Run{Kind: RunSnapshot, Function: "payments"}, Run{Kind: RunRestore, Function: "payments"}
@@ -214,11 +247,12 @@ func TestOutboxModel(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"pack":        func(t *rapid.T) { m.addPack(t, c) },
-			"snapshot":    func(t *rapid.T) { m.addSnapshot(t, c) },
-			"acknowledge": func(t *rapid.T) { m.acknowledge(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
-			"reset":       func(t *rapid.T) { m.reset(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
-			"":            func(t *rapid.T) { m.check(t, c) },
+			"pack":                  func(t *rapid.T) { m.addPack(t, c) },
+			"snapshot":              func(t *rapid.T) { m.addSnapshot(t, c) },
+			"acknowledge":           func(t *rapid.T) { m.acknowledge(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
+			"reset":                 func(t *rapid.T) { m.reset(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
+			"":                      func(t *rapid.T) { m.check(t, c) },
+			"take out and put back": func(t *rapid.T) { m.putBack(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
 		})
 	})
 }
@@ -281,10 +315,34 @@ func (m *model) reset(t *rapid.T, c *Catalog, site string) {
 	if _, err := c.ResetSite(site); err != nil {
 		t.Fatal(err)
 	}
-	m.box[site] = nil
-	if len(m.commits) > 0 {
-		m.box[site] = append(append(m.box[site], m.packs...), m.commits...)
+	m.box[site] = append(append([]string{}, m.packs...), m.commits...)
+	for _, at := range m.durable {
+		delete(at, site)
 	}
+}
+
+// putBack takes a site out of the configuration, goes on without it, and puts
+// it back.
+func (m *model) putBack(t *rapid.T, c *Catalog, site string) {
+	others := slices.DeleteFunc(slices.Clone(sites), func(s string) bool { return s == site })
+	if err := c.KeepSites(others); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := c.Outbox(site, 1); err != nil || len(entries) != 0 {
+		t.Fatalf("a site that is gone has %v waiting (%v)", entries, err)
+	}
+	p, name, chunks := pack(uint64(len(m.packs)))
+	if _, err := c.AddPack(p, name, chunks, others); err != nil {
+		t.Fatal(err)
+	}
+	m.packs = append(m.packs, name)
+	for _, s := range others {
+		m.box[s] = append(m.box[s], name)
+	}
+	if _, err := c.AddSite(site); err != nil {
+		t.Fatal(err)
+	}
+	m.box[site] = append(append([]string{}, m.packs...), m.commits...)
 	for _, at := range m.durable {
 		delete(at, site)
 	}

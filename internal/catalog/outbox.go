@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -162,15 +163,7 @@ func (c *Catalog) AddSite(site string) (queued int, err error) {
 // it had acknowledged. It returns the number of objects queued.
 func (c *Catalog) ResetSite(site string) (queued int, err error) {
 	err = c.db.Update(func(tx *bbolt.Tx) error {
-		if box := tx.Bucket(bucketOutbox).Bucket([]byte(site)); box != nil {
-			if err := releaseAll(tx, box); err != nil {
-				return err
-			}
-			if err := tx.Bucket(bucketOutbox).DeleteBucket([]byte(site)); err != nil {
-				return err
-			}
-		}
-		if err := forgetSite(tx, site); err != nil {
+		if err := dropSite(tx, site); err != nil {
 			return err
 		}
 		if _, err := tx.Bucket(bucketOutbox).CreateBucket([]byte(site)); err != nil {
@@ -183,6 +176,43 @@ func (c *Catalog) ResetSite(site string) (queued int, err error) {
 		return 0, fmt.Errorf("catalog: reset site %s: %w", site, err)
 	}
 	return queued, nil
+}
+
+// KeepSites forgets every site that is not named: what waits for it and what it
+// held. When it is named again it is a new site, because nobody has seen to it
+// meanwhile.
+func (c *Catalog) KeepSites(names []string) error {
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		var gone []string
+		err := tx.Bucket(bucketOutbox).ForEachBucket(func(site []byte) error {
+			if !slices.Contains(names, string(site)) {
+				gone = append(gone, string(site))
+			}
+			return nil
+		})
+		for _, site := range gone {
+			err = errors.Join(err, dropSite(tx, site))
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("catalog: forget sites: %w", err)
+	}
+	return nil
+}
+
+// dropSite removes the outbox of a site and what snapshots say of their copies
+// there.
+func dropSite(tx *bbolt.Tx, site string) error {
+	if box := tx.Bucket(bucketOutbox).Bucket([]byte(site)); box != nil {
+		if err := releaseAll(tx, box); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketOutbox).DeleteBucket([]byte(site)); err != nil {
+			return err
+		}
+	}
+	return forgetSite(tx, site)
 }
 
 // releaseAll gives up one outbox's hold on each object that it names.
@@ -198,7 +228,7 @@ func releaseAll(tx *bbolt.Tx, box *bbolt.Bucket) error {
 
 func backfill(tx *bbolt.Tx, site string) (int, error) {
 	snapshots, err := commitOrder(tx)
-	if err != nil || len(snapshots) == 0 {
+	if err != nil {
 		return 0, err
 	}
 	n := 0

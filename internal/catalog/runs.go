@@ -85,17 +85,23 @@ func (c *Catalog) Proofs(fn func(*Proof) bool) error {
 }
 
 func newestFirst[T any](db *bbolt.DB, bucket []byte, fn func(*T) bool) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		cur := tx.Bucket(bucket).Cursor()
-		for k, v := cur.Last(); k != nil; k, v = cur.Prev() {
-			var record T
-			if err := json.Unmarshal(v, &record); err != nil {
-				return fmt.Errorf("catalog: %s: %w", bucket, err)
+	return pages(func(before []byte) (page []*T, next []byte, err error) {
+		err = db.View(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(bucket)
+			cur := b.Cursor()
+			k, _ := cur.Last()
+			if before != nil {
+				k = prior(cur, before)
 			}
-			if !fn(&record) {
-				return nil
+			for ; k != nil && len(page) < pageSize; k, _ = cur.Prev() {
+				record := new(T)
+				if err := json.Unmarshal(b.Get(k), record); err != nil {
+					return fmt.Errorf("catalog: %s: %w", bucket, err)
+				}
+				page, next = append(page, record), append([]byte{}, k...)
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+		return page, next, err
+	}, fn)
 }

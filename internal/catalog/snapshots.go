@@ -42,10 +42,12 @@ type Snapshot struct {
 // MetaLastCommit names the value that holds the name of the newest commit.
 const MetaLastCommit = "last_commit"
 
-// pointKey sorts the recovery points of a function by time. The time is
-// written with a fixed number of digits so that text order is time order.
+// pointTime has a fixed number of digits, so that text order is time order.
+const pointTime = "2006-01-02T15:04:05.000000000Z"
+
+// pointKey sorts the recovery points of a function by time.
 func pointKey(s *Snapshot) []byte {
-	return []byte(s.Function + "\x00" + s.RecoveryPoint.UTC().Format("2006-01-02T15:04:05.000000000Z") + "\x00" + s.ID)
+	return []byte(s.Function + "\x00" + s.RecoveryPoint.UTC().Format(pointTime) + "\x00" + s.ID)
 }
 
 // AddSnapshot remembers a snapshot and queues its commit for every site, in
@@ -179,24 +181,81 @@ func completeID(tx *bbolt.Tx, prefix string) (string, error) {
 // is empty, until fn returns false. Within a function the newest recovery
 // point comes first.
 func (c *Catalog) Snapshots(function string, fn func(*Snapshot) bool) error {
-	return c.db.View(func(tx *bbolt.Tx) error {
-		prefix := ""
-		if function != "" {
-			prefix = function + "\x00"
-		}
-		cur := tx.Bucket(bucketPoints).Cursor()
-		for k := last(cur, prefix); k != nil && strings.HasPrefix(string(k), prefix); k, _ = cur.Prev() {
-			key := string(k)
-			s, err := getSnapshot(tx, key[strings.LastIndexByte(key, 0)+1:])
-			if err != nil {
-				return fmt.Errorf("catalog: %w", err)
+	prefix := ""
+	if function != "" {
+		prefix = function + "\x00"
+	}
+	return pages(func(before []byte) (page []*Snapshot, next []byte, err error) {
+		err = c.db.View(func(tx *bbolt.Tx) error {
+			cur := tx.Bucket(bucketPoints).Cursor()
+			k := last(cur, prefix)
+			if before != nil {
+				k = prior(cur, before)
 			}
-			if !fn(s) {
+			for ; k != nil && strings.HasPrefix(string(k), prefix) && len(page) < pageSize; k, _ = cur.Prev() {
+				key := string(k)
+				s, err := getSnapshot(tx, key[strings.LastIndexByte(key, 0)+1:])
+				if err != nil {
+					return fmt.Errorf("catalog: %w", err)
+				}
+				page, next = append(page, s), []byte(key)
+			}
+			return nil
+		})
+		return page, next, err
+	}, fn)
+}
+
+// Oldest returns the oldest recovery point of a function; ok is false when it
+// has none.
+func (c *Catalog) Oldest(function string) (at time.Time, ok bool, err error) {
+	prefix := function + "\x00"
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		k, _ := tx.Bucket(bucketPoints).Cursor().Seek([]byte(prefix))
+		if !strings.HasPrefix(string(k), prefix) {
+			return nil
+		}
+		text := string(k[len(prefix):])
+		at, err = time.Parse(pointTime, text[:strings.IndexByte(text, 0)])
+		ok = err == nil
+		return err
+	})
+	return at, ok, err
+}
+
+// pageSize is how many records are read in one transaction. What is done with
+// them is done outside of it: a callback that used the catalog inside of a
+// read would wait for a writer that waits for the read.
+const pageSize = 64
+
+// pages hands the records of page after page to fn until fn returns false.
+func pages[T any](read func(before []byte) (page []T, next []byte, err error), fn func(T) bool) error {
+	var before []byte
+	for {
+		page, next, err := read(before)
+		if err != nil {
+			return err
+		}
+		for _, record := range page {
+			if !fn(record) {
 				return nil
 			}
 		}
-		return nil
-	})
+		if len(page) < pageSize {
+			return nil
+		}
+		before = next
+	}
+}
+
+// prior moves the cursor to the last key before key.
+func prior(cur *bbolt.Cursor, key []byte) []byte {
+	if k, _ := cur.Seek(key); k == nil {
+		k, _ = cur.Last()
+		return k
+	}
+	k, _ := cur.Prev()
+	return k
 }
 
 // last moves the cursor to the last key that begins with prefix, or to some

@@ -47,7 +47,7 @@ func (r *Repository) CheckPresent(ctx context.Context, s *Snapshot, site string)
 	objects := []object{
 		{configName, int64(len(r.config))},
 		{record.Commit, record.CommitSize},
-		{keyName(r.key.id.String()), -1},
+		{keyName(r.key.id.String()), int64(len(r.sealed))},
 	}
 	for _, p := range s.Packs {
 		objects = append(objects, object{catalog.PackName(p.SHA256), p.Size})
@@ -63,7 +63,7 @@ func (r *Repository) CheckPresent(ctx context.Context, s *Snapshot, site string)
 				problems[i] = &Problem{o.name, "missing"}
 			case err != nil:
 				return err
-			case o.size >= 0 && info.Size != o.size:
+			case info.Size != o.size:
 				problems[i] = &Problem{o.name, fmt.Sprintf("%d bytes instead of %d", info.Size, o.size)}
 			}
 			return nil
@@ -101,12 +101,16 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 	if err != nil {
 		return Checked{}, nil, err
 	}
-	done := Checked{Objects: 2 + len(s.Packs)}
-	problems := make([]*Problem, 2+len(s.Packs))
+	done := Checked{Objects: 3 + len(s.Packs)}
+	problems := make([]*Problem, 3+len(s.Packs))
 	for i, o := range []struct {
 		name string
 		want [32]byte
-	}{{configName, sum(r.config)}, {record.Commit, record.CommitSHA256}} {
+	}{
+		{configName, sum(r.config)},
+		{keyName(r.key.id.String()), sum(r.sealed)},
+		{record.Commit, record.CommitSHA256},
+	} {
 		b, err := readObject(ctx, place, o.name, maxCommit)
 		if problems[i], err = wrongBytes(o.name, err); err != nil {
 			return done, nil, err
@@ -123,7 +127,7 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 			name := catalog.PackName(p.SHA256)
 			err := fetchPack(ctx, place, name, p, filepath.Join(dir, flatten(name)))
 			tick(p.Size)
-			problems[2+i], err = wrongBytes(name, err)
+			problems[3+i], err = wrongBytes(name, err)
 			return err
 		})
 	}

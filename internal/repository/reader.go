@@ -223,12 +223,17 @@ type place struct {
 	at  catalog.Location
 }
 
-// maxRange is how much of a pack is asked for at once.
-const maxRange = 4 << 20
+// maxRange is how much of a pack is asked for at once, and maxSpan how much
+// content that may hold; the parts of a long row may compress a hundredfold.
+const (
+	maxRange = 4 << 20
+	maxSpan  = 16 << 20
+)
 
 // fetch gives the content of each chunk, in order, to use.
 func (rd *Reader) fetch(ctx context.Context, d *zstd.Decoder, refs []Ref, use func([]byte) error) error {
 	var span []place
+	var content int64
 	name := newNamer(rd.repo.idKey)
 	for _, ref := range refs {
 		at, ok, err := rd.repo.catalog.Find(ref.ID)
@@ -239,13 +244,14 @@ func (rd *Reader) fetch(ctx context.Context, d *zstd.Decoder, refs []Ref, use fu
 			return fmt.Errorf("repository: chunk %s: %w: the catalog knows no pack that holds it", ref.ID, ErrUnavailable)
 		}
 		p := place{ref, at}
-		if len(span) > 0 && !joins(span, p) {
+		if len(span) > 0 && (!joins(span, p) || content+int64(at.Raw) > maxSpan) {
 			if err := rd.fetchSpan(ctx, d, name, span, use); err != nil {
 				return err
 			}
-			span = span[:0]
+			span, content = span[:0], 0
 		}
 		span = append(span, p)
+		content += int64(at.Raw)
 	}
 	if len(span) == 0 {
 		return nil

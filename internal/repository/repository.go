@@ -63,6 +63,7 @@ type Repository struct {
 	keys   map[keyID]*masterKey
 	idKey  []byte // names chunks
 	config []byte // repo.json
+	sealed []byte // the wrapped key
 	writer string
 
 	compressors compressorPool
@@ -161,14 +162,16 @@ func initSite(ctx context.Context, cat *catalog.Catalog, site Site, c *config, c
 	if !errors.Is(err, storage.ErrNotFound) {
 		return err.Error(), err
 	}
+	// Everything is queued before the site can be taken for a good one: a
+	// crash in between is made up for by the next Init.
+	queued, err := cat.ResetSite(site.Name)
+	if err != nil {
+		return err.Error(), err
+	}
 	if err := putObject(ctx, site, keyName(c.Key), wrapped); err != nil {
 		return err.Error(), err
 	}
 	if err := putObject(ctx, site, configName, conf); err != nil {
-		return err.Error(), err
-	}
-	queued, err := cat.ResetSite(site.Name)
-	if err != nil {
 		return err.Error(), err
 	}
 	if queued > 0 {
@@ -238,20 +241,23 @@ func findConfig(ctx context.Context, o Options) (conf, wrapped []byte, err error
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return nil, nil, err
 	}
-	var errs []error
+	var none, unknown []error
 	for _, site := range o.Sites {
 		conf, wrapped, err = siteConfig(ctx, site)
-		if err == nil {
+		switch {
+		case err == nil:
 			return conf, wrapped, nil
-		}
-		errs = append(errs, err)
-	}
-	for _, err := range errs {
-		if !errors.Is(err, ErrNoRepository) {
-			return nil, nil, errors.Join(errs...) // it may be where we cannot look
+		case errors.Is(err, ErrNoRepository):
+			none = append(none, err)
+		default:
+			unknown = append(unknown, err)
 		}
 	}
-	return nil, nil, errors.Join(errs...)
+	if len(unknown) > 0 {
+		// It may be where we cannot look, so nobody may take it for missing.
+		return nil, nil, errors.Join(unknown...)
+	}
+	return nil, nil, errors.Join(none...)
 }
 
 func siteConfig(ctx context.Context, site Site) (conf, wrapped []byte, err error) {
@@ -308,7 +314,7 @@ func Open(ctx context.Context, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: conf}
+	r := &Repository{catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: conf, sealed: wrapped}
 	if _, err := hex.Decode(r.id[:], []byte(c.Repository)); err != nil {
 		return nil, err
 	}
@@ -336,6 +342,9 @@ func (r *Repository) prepare(o Options) error {
 		return err
 	}
 	if r.spool, err = openSpool(o.Spool); err != nil {
+		return err
+	}
+	if err := r.catalog.KeepSites(r.siteNames()); err != nil {
 		return err
 	}
 	if err := r.spool.sweep(r.catalog.Spooled); err != nil {

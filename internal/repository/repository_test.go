@@ -220,7 +220,7 @@ func writeTable(w *Writer, name string, rows []byte) (Table, error) {
 // durable waits until both sites hold the snapshot.
 func (b *bench) durable(t *testing.T, snap *Snapshot) {
 	t.Helper()
-	states, err := b.Wait(t.Context(), snap.ID, time.Minute)
+	states, err := b.Wait(t.Context(), snap.ID, Patience{Failing: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +462,7 @@ func TestSiteAwayAndBack(t *testing.T) {
 	}
 	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 3000)})
 	waitFor(t, func() bool { // patience is over at once
-		states, err := b.Wait(t.Context(), snap.ID, 0)
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
 		return err == nil && states["onsite"].State == StateDurable && states["cloud"].State == StateSpooled && states["cloud"].Error != ""
 	})
 	health, err := b.Health()
@@ -474,7 +474,7 @@ func TestSiteAwayAndBack(t *testing.T) {
 	}
 	waitFor(t, func() bool {
 		b.clock.Advance(time.Minute)
-		states, err := b.Wait(t.Context(), snap.ID, 0)
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
 		return err == nil && states["cloud"].State == StateDurable
 	})
 }
@@ -505,7 +505,7 @@ func TestEmptiedBucketIsFilledAgainByInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool {
-		states, err := b.Wait(t.Context(), next.ID, 0)
+		states, err := b.Wait(t.Context(), next.ID, Patience{})
 		return err == nil && strings.Contains(states["cloud"].Error, "backupd init")
 	})
 	b.stop()

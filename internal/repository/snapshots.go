@@ -21,6 +21,7 @@ type SnapshotInfo struct {
 	BytesNew      int64
 	BytesStored   int64
 	Sites         map[string]SiteState
+	Commit        string // name of its commit; names rise with time
 }
 
 // Durable returns the time since which some site holds the snapshot; ok is
@@ -38,6 +39,7 @@ func (r *Repository) info(s *catalog.Snapshot) SnapshotInfo {
 	return SnapshotInfo{
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Started: s.Started, Ended: s.Ended,
 		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: r.siteStates(s),
+		Commit: s.Commit,
 	}
 }
 
@@ -46,6 +48,31 @@ func (r *Repository) info(s *catalog.Snapshot) SnapshotInfo {
 // returns false. It includes snapshots that no site has acknowledged yet.
 func (r *Repository) Snapshots(function string, fn func(SnapshotInfo) bool) error {
 	return r.catalog.Snapshots(function, func(s *catalog.Snapshot) bool { return fn(r.info(s)) })
+}
+
+// Newest returns the newest snapshot of a function that is wanted; ok is false
+// when there is none. A recovery point that lies ahead of the clock was taken
+// when the clock was wrong: nobody knows how old it is, so it comes only when
+// there is no other, the one committed last first.
+func (r *Repository) Newest(function string, wanted func(SnapshotInfo) bool) (newest SnapshotInfo, ok bool, err error) {
+	now := r.clock.Now()
+	var ahead SnapshotInfo
+	err = r.Snapshots(function, func(s SnapshotInfo) bool {
+		switch {
+		case !wanted(s):
+		case s.RecoveryPoint.After(now):
+			if s.Commit > ahead.Commit {
+				ahead = s
+			}
+		default:
+			newest, ok = s, true
+		}
+		return !ok
+	})
+	if !ok && ahead.ID != "" {
+		return ahead, true, err
+	}
+	return newest, ok, err
 }
 
 // Info returns what is known of one snapshot, by its id or the beginning of it.

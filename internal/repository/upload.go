@@ -3,6 +3,7 @@ package repository
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -236,18 +237,29 @@ func (r *Repository) drain(ctx context.Context, site Site, known *bool) error {
 // sendSome sends the packs at the head of the queue together, or the commit
 // that stands there alone.
 func (r *Repository) sendSome(ctx context.Context, site Site, entries []catalog.Entry) error {
-	if entries[0].Kind == catalog.KindCommit {
-		return r.send(ctx, site, entries[0])
+	batch := entries[:1]
+	for batch[0].Kind != catalog.KindCommit && len(batch) < len(entries) && entries[len(batch)].Kind != catalog.KindCommit {
+		batch = entries[:len(batch)+1]
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(uploadParallel)
-	for _, e := range entries {
-		if e.Kind == catalog.KindCommit {
-			break
-		}
-		group.Go(func() error { return r.send(ctx, site, e) })
+	for _, e := range batch {
+		group.Go(func() error { return r.sendBody(groupCtx, site, e) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// What took them must be the site still, and not an empty folder where a
+	// share was mounted a moment ago.
+	if err := r.checkRepository(ctx, site); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		if err := r.acknowledge(site, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRepository makes sure that the site holds this repository before
@@ -267,11 +279,8 @@ func (r *Repository) checkRepository(ctx context.Context, site Site) error {
 	return nil
 }
 
-// send writes one object to one site and takes it out of the site's outbox.
-func (r *Repository) send(ctx context.Context, site Site, e catalog.Entry) error {
-	if err := r.sendBody(ctx, site, e); err != nil {
-		return err
-	}
+// acknowledge takes an object that a site holds out of the site's outbox.
+func (r *Repository) acknowledge(site Site, e catalog.Entry) error {
 	last, err := r.catalog.Acknowledge(site.Name, e, r.clock.Now())
 	if err != nil {
 		return err
@@ -296,7 +305,14 @@ func (r *Repository) sendBody(ctx context.Context, site Site, e catalog.Entry) e
 		return fmt.Errorf("%w: %w", ErrSpool, err)
 	}
 	defer func() { _ = body.Close() }() // it was only read
-	return putBody(ctx, site, e, body)
+	err = putBody(ctx, site, e, body)
+	if errors.Is(err, storage.ErrChecksum) || errors.Is(err, storage.ErrInvalid) {
+		if otherErr := r.copyFromOther(ctx, site, e); otherErr != nil {
+			return errors.Join(fmt.Errorf("%w: its copy is damaged: %w", ErrSpool, err), otherErr)
+		}
+		return nil
+	}
+	return err
 }
 
 // copyFromOther sends an object that has left the spool, from a site that has
@@ -326,22 +342,21 @@ func putBody(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker
 	if !errors.Is(err, storage.ErrExists) {
 		return err
 	}
-	if e.Kind == catalog.KindCommit {
-		there, err := readObject(ctx, site, e.Name, e.Size)
-		if err != nil {
-			return err
-		}
-		if sum(there) != e.SHA256 {
-			return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: another commit of that name is there", ErrCorrupt)}
-		}
-		return nil
-	}
-	info, err := site.Store.Stat(ctx, e.Name)
+	there, err := site.Store.Get(ctx, e.Name, 0, -1)
 	if err != nil {
 		return err
 	}
-	if info.Size != e.Size {
-		return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: %d bytes are there instead of %d", ErrCorrupt, info.Size, e.Size)}
+	digest := sha256.New()
+	n, err := io.Copy(digest, io.LimitReader(there, e.Size+1))
+	if closeErr := there.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return &ObjectError{site.Name, e.Name, err}
+	}
+	if n != e.Size || Digest(digest.Sum(nil)) != e.SHA256 {
+		return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: another object of that name is there, "+
+			"and nothing is ever overwritten; move it away and it is written again", ErrCorrupt)}
 	}
 	return nil
 }
@@ -369,12 +384,24 @@ type SiteState struct {
 	Error   string    `json:"error,omitempty"`
 }
 
-// Wait waits until every site holds the snapshot. It gives up on a site that
-// has been failing for patience, sooner when it was failing before or when its
-// error will not go away by itself, and returns the state at each; the error
-// is not nil only when ctx ends or the catalog fails.
-func (r *Repository) Wait(ctx context.Context, snapshot string, patience time.Duration) (map[string]SiteState, error) {
+// Patience says how long to wait for sites.
+type Patience struct {
+	// Failing is how long a site may fail; less when it was failing before or
+	// when its error will not go away by itself.
+	Failing time.Duration
+	// Enough sites are waited for as long as they do not fail. When they hold
+	// the snapshot the others get Lag more, or as long as they do not fail
+	// when Lag is 0.
+	Enough int
+	Lag    time.Duration
+}
+
+// Wait waits until every site holds the snapshot or patience is over, and
+// returns the state at each; the error is not nil only when ctx ends or the
+// catalog fails.
+func (r *Repository) Wait(ctx context.Context, snapshot string, patience Patience) (map[string]SiteState, error) {
 	start := r.clock.Now()
+	var enough time.Time // since when enough sites hold it
 	for {
 		change := r.uploads.change()
 		s, err := r.catalog.Snapshot(snapshot)
@@ -382,7 +409,12 @@ func (r *Repository) Wait(ctx context.Context, snapshot string, patience time.Du
 			return nil, err
 		}
 		states := r.siteStates(s)
-		if !r.worthWaiting(states, start, patience) {
+		now := r.clock.Now()
+		if enough.IsZero() && holders(states) >= patience.Enough {
+			enough = now
+		}
+		lagging := patience.Lag > 0 && !enough.IsZero() && now.Sub(enough) >= patience.Lag
+		if lagging || !r.worthWaiting(states, start, patience.Failing) {
 			return states, nil
 		}
 		// A site that hangs without failing changes nothing; look again.
@@ -396,6 +428,16 @@ func (r *Repository) Wait(ctx context.Context, snapshot string, patience time.Du
 			return states, err
 		}
 	}
+}
+
+func holders(states map[string]SiteState) int {
+	n := 0
+	for _, st := range states {
+		if st.State == StateDurable {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Repository) worthWaiting(states map[string]SiteState, start time.Time, patience time.Duration) bool {

@@ -30,7 +30,7 @@ func (s *Scheduler) due(j *job, p Plan, now time.Time) time.Time {
 	a := j.snapshot
 	if a.failed > 0 {
 		next = believable(a.retry, now)
-	} else if gap := a.good.Add(minGap); !a.good.IsZero() && next.Before(gap) {
+	} else if gap := a.good.Add(minGap); !a.good.IsZero() && !a.good.After(now) && next.Before(gap) {
 		next = believable(gap, now)
 	}
 	return next

@@ -1,0 +1,230 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/storage"
+	"github.com/saypro/backupd/internal/storage/faulty"
+)
+
+// reopen opens the repository with other sites, as after a change of the
+// configuration.
+func (b *bench) reopen(t *testing.T, sites ...Site) {
+	t.Helper()
+	b.stop()
+	b.options.Sites = sites
+	b.open(t)
+}
+
+func TestSiteTakenOutAndPutBackGetsWhatItMissed(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	both := b.options.Sites
+	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 500)}))
+	rows := someRows(rnd, 3000)
+	b.reopen(t, both[0])
+	without := b.write(t, "payments", map[string][]byte{"t": rows})
+	b.durable(t, without)
+	b.reopen(t, both...)
+	after := b.write(t, "payments", map[string][]byte{"t": rows}) // all of it is in packs that the cloud never got
+	b.durable(t, after)
+	b.durable(t, without)
+}
+
+func TestNewSiteGetsThePacksOfACaptureThatFailed(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	rows := someRows(rnd, 150_000) // more than one pack
+	broken := errors.New("source went away")
+	err := b.Write(t.Context(), func(_ context.Context, w *Writer) error {
+		if _, err := writeTable(w, "t", rows); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		n, _, err := b.options.Catalog.Backlog("onsite")
+		return err == nil && n == 0
+	})
+	vault := Site{"vault", openDir(t, "vault", t.TempDir())}
+	b.stop()
+	b.options.Sites = append(b.options.Sites, vault)
+	if _, err := Init(t.Context(), b.options, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	b.durable(t, b.write(t, "payments", map[string][]byte{"t": rows}))
+}
+
+func TestLongRowThatCompressesWell(t *testing.T) {
+	b := newBench(t)
+	rows := append(bytes.Repeat([]byte("0123456789abcdef"), (72<<20)/16), '\n')
+	snap := b.write(t, "catalog", map[string][]byte{"documents": rows})
+	b.durable(t, snap)
+	got, err := b.read(t, snap, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got["documents"], rows) {
+		t.Error("the row came back different")
+	}
+}
+
+func TestInitThatDiedHalfWay(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 3000)})
+	b.durable(t, snap)
+	b.stop()
+	if err := os.RemoveAll(b.roots["cloud"]); err != nil {
+		t.Fatal(err)
+	}
+	cloud := faulty.New(openDir(t, "cloud", b.roots["cloud"]), "cloud")
+	whole := b.options.Sites[1]
+	b.options.Sites[1] = Site{"cloud", cloud}
+	// The object arrives, the answer does not.
+	cloud.Inject(faulty.Rule{Op: "put", Name: configName, Err: errors.New("connection reset"), After: true, Times: 1})
+	if _, err := Init(t.Context(), b.options, nil); err == nil {
+		t.Fatal("the fault did not show")
+	}
+	b.options.Sites[1] = whole
+	if _, err := Init(t.Context(), b.options, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	b.durable(t, snap)
+}
+
+func TestShareThatVanishesUnderAnUpload(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)}))
+	root, away := b.roots["cloud"], b.roots["cloud"]+".away"
+	if err := errors.Join(os.Rename(root, away), os.Mkdir(root, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 3000)})
+	waitFor(t, func() bool {
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
+		return err == nil && states["cloud"].Error != ""
+	})
+	if err := errors.Join(os.RemoveAll(root), os.Rename(away, root)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		b.clock.Advance(time.Minute)
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
+		return err == nil && states["cloud"].State == StateDurable
+	})
+}
+
+func TestRottenObjectIsNotTakenForTheRightOne(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	b.stop()
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 3000)})
+	pack := filepath.Join(b.roots["cloud"], catalog.PackName(snap.Packs[0].SHA256))
+	if err := os.MkdirAll(filepath.Dir(pack), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pack, make([]byte, snap.Packs[0].Size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	waitFor(t, func() bool {
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
+		if states["cloud"].State == StateDurable {
+			t.Fatal("zeros of the right length were taken for the pack")
+		}
+		return err == nil && states["cloud"].Error != ""
+	})
+	if err := os.Remove(pack); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		b.clock.Advance(time.Minute)
+		states, err := b.Wait(t.Context(), snap.ID, Patience{})
+		return err == nil && states["cloud"].State == StateDurable
+	})
+}
+
+func TestDamagedKeyIsFound(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)})
+	b.durable(t, snap)
+	defer flipByte(t, filepath.Join(b.roots["cloud"], keyName(b.key.id.String())), 50)()
+	if problems := b.check(t, snap.ID, "cloud"); len(problems) != 1 || problems[0].Object != keyName(b.key.id.String()) {
+		t.Errorf("the check found %v", problems)
+	}
+}
+
+// With a site that cannot be asked nobody knows that there is no repository.
+func TestInitDoesNotMakeASecondRepository(t *testing.T) {
+	b := newBench(t)
+	o := b.options
+	away := faulty.New(openDir(t, "onsite", t.TempDir()), "onsite")
+	away.SetDown(true)
+	o.Sites = []Site{{"onsite", away}, {"new", openDir(t, "new", t.TempDir())}}
+	cat, err := catalog.Open(filepath.Join(t.TempDir(), "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cat.Close() }()
+	o.Catalog = cat
+	_, err = Init(t.Context(), o, []age.Recipient{b.daemon.Recipient(), b.escrow.Recipient()})
+	if err == nil || errors.Is(err, ErrNoRepository) {
+		t.Errorf("init with a site away: %v", err)
+	}
+	if _, err := o.Sites[1].Store.Stat(t.Context(), configName); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("a second repository was made: %v", err)
+	}
+}
+
+func TestPointFromTheFutureIsNotTheNewest(t *testing.T) {
+	b := newBench(t)
+	b.clock.Advance(365 * 24 * time.Hour)
+	wrong := b.write(t, "payments", map[string][]byte{"t": []byte("1\n")})
+	b.clock.Advance(-365 * 24 * time.Hour)
+	any := func(SnapshotInfo) bool { return true }
+	s, ok, err := b.Newest("payments", any)
+	if err != nil || !ok || s.ID != wrong.ID {
+		t.Errorf("the only one is not the newest: %v %v", s.ID, err)
+	}
+	b.clock.Advance(time.Minute)
+	right := b.write(t, "payments", map[string][]byte{"t": []byte("1\n2\n")})
+	b.clock.Advance(time.Minute)
+	if s, ok, err := b.Newest("payments", any); err != nil || !ok || s.ID != right.ID {
+		t.Errorf("%s is the newest, want %s (%v)", s.ID, right.ID, err)
+	}
+	b.durable(t, right)
+}
+
+func TestSlowSiteDoesNotHoldUpARun(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	slow := faulty.New(b.options.Sites[1].Store, "cloud")
+	slow.Inject(faulty.Rule{Op: "put", Latency: time.Hour})
+	b.reopen(t, b.options.Sites[0], Site{"cloud", slow})
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)})
+	ticking, stop := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for ticking.Err() == nil {
+			b.clock.Advance(time.Second)
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	states, err := b.Wait(t.Context(), snap.ID, Patience{Failing: time.Hour, Enough: 1, Lag: 10 * time.Second})
+	stop()
+	<-stopped
+	if err != nil || states["onsite"].State != StateDurable || states["cloud"].State != StateSpooled {
+		t.Errorf("with a slow site the states are %v (%v)", states, err)
+	}
+}
