@@ -43,7 +43,13 @@ func TestGoodDay(t *testing.T) {
 	w.must(2, "restore", "payments", "--to", target) // it is not empty any more
 	w.must(0, "restore", "payments", "--to", target, "--replace", "--yes")
 	w.must(0, "verify", "payments", "--level", "L5")
+	// Nothing looks after it, and that is no good state.
+	w.fails(3, []string{"status"}, "no service is running")
+	d := w.serve()
 	w.must(0, "status")
+	if code := d.stop(t); code != 0 {
+		t.Errorf("the service ended with %d: %s", code, d.log)
+	}
 }
 
 func TestWrongPassword(t *testing.T) {
@@ -151,6 +157,9 @@ func TestCorruptObjects(t *testing.T) {
 	// falls through when the cloud is asked first.
 	w.fails(4, []string{"verify", "payments", "--from", "cloud"}, "cloud", "p/")
 	w.must(0, "verify", "payments", "--from", "onsite")
+	// A look that does not go as deep does not take that back.
+	w.must(0, "verify", "payments", "--from", "cloud", "--level", "L0")
+	w.fails(3, []string{"status"}, "cloud", "damaged", "p/")
 	target := w.pg.URLOf("from_onsite")
 	w.must(0, "restore", "payments", "--to", target)
 	w.fails(1, []string{"restore", "payments", "--to", w.pg.URLOf("from_cloud"), "--from", "cloud"}, "payments", "cloud", "p/")

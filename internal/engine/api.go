@@ -104,6 +104,8 @@ type Proof struct {
 const (
 	// StateGood: the exposure is within the RPO.
 	StateGood = "good"
+	// StateDamaged: the last proof from the site found a difference.
+	StateDamaged = "damaged"
 	// StateLate: the exposure exceeds the RPO.
 	StateLate = "late"
 	// StateUnknown: there is no recovery point to count from.

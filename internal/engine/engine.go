@@ -108,7 +108,8 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log,
 		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch,
 	}
-	return os.MkdirAll(tempDir(e.cfg), 0o700)
+	// What a crash left there is the definition of somebody's tables.
+	return errors.Join(os.RemoveAll(tempDir(e.cfg)), os.MkdirAll(tempDir(e.cfg), 0o700))
 }
 
 // Close ends the uploads, waits for them and closes the catalog. What they did

@@ -52,6 +52,12 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 		}
 	}
 	if len(errs) > 0 {
+		for name, s := range report.Sites {
+			if s.State == InitPresent {
+				s.State, s.Error = InitFailed, "not made: every site must answer first, so that all get the same repository; run 'backupd init' again then"
+				report.Sites[name] = s
+			}
+		}
 		return report, errors.Join(errs...)
 	}
 	made, err := repository.Init(ctx, options, recipients)

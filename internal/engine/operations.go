@@ -53,19 +53,24 @@ func (e *Engine) Snapshot(ctx context.Context, functions []string, report progre
 	}
 	e.startUploads(ctx)
 	var results []snapshot.Result
-	var errs []error
+	var failed, degraded []error
 	for _, f := range chosen {
-		r, err := e.capture(ctx, f, report)
+		r, err := e.capture(ctx, e.taker, f, report)
 		results = append(results, r)
-		if err == nil && r.Degraded {
-			err = fmt.Errorf("function %s: %w: %s", f.Name, ErrDegraded, lacking(r))
+		switch {
+		case err != nil:
+			failed = append(failed, err)
+		case r.Degraded:
+			degraded = append(degraded, fmt.Errorf("function %s: %s", f.Name, lacking(r)))
 		}
-		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return results, errors.Join(errs...)
+	if len(failed) == 0 && len(degraded) > 0 {
+		return results, fmt.Errorf("%w: %w", ErrDegraded, errors.Join(degraded...))
+	}
+	return results, errors.Join(append(failed, degraded...)...)
 }
 
 func lacking(r snapshot.Result) string {
@@ -79,7 +84,7 @@ func lacking(r snapshot.Result) string {
 }
 
 // capture takes one snapshot; a function is never captured twice at once.
-func (e *Engine) capture(ctx context.Context, f config.Function, report progress.Reporter) (snapshot.Result, error) {
+func (e *Engine) capture(ctx context.Context, taker *snapshot.Taker, f config.Function, report progress.Reporter) (snapshot.Result, error) {
 	token := e.busy[f.Name]
 	select {
 	case token <- struct{}{}:
@@ -93,7 +98,7 @@ func (e *Engine) capture(ctx context.Context, f config.Function, report progress
 	}
 	defer func() { <-token }()
 	defer e.setPhase(f.Name, "")
-	return e.taker.Take(ctx, f, func(ev progress.Event) {
+	return taker.Take(ctx, f, func(ev progress.Event) {
 		e.setPhase(f.Name, ev.Phase)
 		report.Report(ev)
 	})
@@ -237,7 +242,7 @@ func orNone(level string) string {
 func firstFailure(r verify.Result) string {
 	for _, c := range r.Checks {
 		if !c.Passed {
-			return c.Name + ": " + c.Detail
+			return c.Level + ": " + c.Name + ": " + c.Detail
 		}
 	}
 	return r.Error

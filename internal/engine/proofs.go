@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -11,8 +12,19 @@ type proofKey struct{ function, snapshot, site string }
 // proofs are the newest proofs that ended, for each thing one may ask about.
 type proofs struct {
 	of     map[proofKey]*catalog.Proof // by function and site, by snapshot and site
-	passed map[proofKey]*catalog.Proof // by function and site, those that passed
+	passed map[proofKey]*catalog.Proof // by function and site, those that restored
 }
+
+// verdict reports whether a proof says what its function is to be proven for:
+// it passed to the level that is configured, or it found a difference. A proof
+// to a lower level neither stands for it nor clears what it found.
+func verdict(f config.Function, p *catalog.Proof) bool {
+	return p.Difference || p.Passed && p.Level >= f.Prove.Level
+}
+
+// restoring is the lowest level that restores: below it nothing is proven in
+// the sense of proven exposure.
+const restoring = "L3"
 
 // newestProofs reads the record of proofs.
 func (e *Engine) newestProofs() (proofs, error) {
@@ -22,9 +34,11 @@ func (e *Engine) newestProofs() (proofs, error) {
 			return true // running, or cut short: it says nothing
 		}
 		byFunction := proofKey{function: p.Function, site: p.Site}
-		keep(out.of, byFunction, p)
 		keep(out.of, proofKey{snapshot: p.Snapshot, site: p.Site}, p)
-		if p.Passed {
+		if verdict(e.cfg.Functions[p.Function], p) {
+			keep(out.of, byFunction, p)
+		}
+		if p.Passed && p.Level >= restoring {
 			keep(out.passed, byFunction, p)
 		}
 		return true

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/schedule"
+	"github.com/saypro/backupd/internal/snapshot"
+	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -20,8 +25,14 @@ func (e *Engine) Serve(ctx context.Context) error {
 	e.sweepScratch(ctx)
 	e.reportCutShort()
 	e.startUploads(ctx)
+	var probes errgroup.Group
+	defer func() { _ = probes.Wait() }() // none returns an error
+	probes.Go(func() error {
+		e.probeSites(ctx)
+		return nil
+	})
 	s, err := schedule.New(schedule.Options{
-		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: duty{e}, History: history{e}, Clock: e.clock, Log: e.log,
+		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: newDuty(e), History: history{e}, Clock: e.clock, Log: e.log,
 		Slots: e.cfg.ParallelSnapshots,
 	})
 	if err != nil {
@@ -30,6 +41,29 @@ func (e *Engine) Serve(ctx context.Context) error {
 	e.setPlanner(s)
 	defer e.setPlanner(nil)
 	return s.Run(ctx)
+}
+
+// probeSites finds out, rather than assumes, what each site supports, and says
+// so.
+func (e *Engine) probeSites(ctx context.Context) {
+	for _, name := range e.cfg.SiteOrder {
+		site, err := e.repository.Site(name)
+		if err != nil {
+			continue // SiteOrder is what the repository was opened with
+		}
+		can, err := storage.Probe(ctx, site.Store)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			e.log.Warn("site could not be probed", "site", name, "error", err)
+		case !can.ConditionalPut:
+			e.log.Error("site overwrites objects: nothing there is safe from a mistake", "site", name, "notes", can.Notes)
+		default:
+			e.log.Info("site probed", "site", name, "conditional_put", can.ConditionalPut, "checksums", can.Checksum,
+				"ranged_get", can.RangedGet, "delete", can.Delete, "object_lock", can.ObjectLock, "notes", can.Notes)
+		}
+	}
 }
 
 func (e *Engine) setPlanner(p planner) {
@@ -84,13 +118,23 @@ func (e *Engine) reportCutShort() {
 	}
 }
 
-// duty is the engine as the scheduler uses it.
-type duty struct{ *Engine }
+// duty is the engine as the scheduler uses it. Its captures do not wait for
+// slow sites.
+type duty struct {
+	*Engine
+	taker snapshot.Taker
+}
+
+func newDuty(e *Engine) duty {
+	d := duty{e, *e.taker}
+	d.taker.Lag = uploadPatience
+	return d
+}
 
 // Snapshot takes one snapshot. A site that lacks it does not make the run a
 // failure: the recovery point exists, and the site is reported for itself.
 func (d duty) Snapshot(ctx context.Context, function string) error {
-	r, err := d.capture(ctx, d.cfg.Functions[function], nil)
+	r, err := d.capture(ctx, &d.taker, d.cfg.Functions[function], nil)
 	if err != nil {
 		return err
 	}
@@ -98,8 +142,12 @@ func (d duty) Snapshot(ctx context.Context, function string) error {
 	if r.Degraded {
 		log = d.log.Warn
 	}
+	var sites []any
+	for _, name := range d.cfg.SiteOrder {
+		sites = append(sites, slog.String(name, r.Sites[name].State))
+	}
 	log("snapshot taken", "function", function, "snapshot", r.Snapshot, "recovery_point", r.RecoveryPoint,
-		"seconds", r.DurationSeconds, "bytes_raw", r.BytesRaw, "bytes_new", r.BytesNew, "sites", r.Sites, "degraded", r.Degraded)
+		"seconds", r.DurationSeconds, "bytes_raw", r.BytesRaw, "bytes_new", r.BytesNew, slog.Group("sites", sites...))
 	return nil
 }
 
@@ -140,30 +188,20 @@ func (h history) Durations(function string) []time.Duration {
 
 // LastPoint returns the consistency point of the newest snapshot that enough
 // sites hold.
-func (h history) LastPoint(function string) (at time.Time, ok bool) {
-	err := h.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		holders := 0
-		for _, st := range s.Sites {
-			if st.State == repository.StateDurable {
-				holders++
-			}
-		}
-		if holders >= h.cfg.MinSites {
-			at, ok = s.RecoveryPoint, true
-		}
-		return !ok
-	})
+func (h history) LastPoint(function string) (time.Time, bool) {
+	s, ok, err := h.repository.Newest(function, func(s repository.SnapshotInfo) bool { return s.Holders() >= h.cfg.MinSites })
 	if err != nil {
 		h.log.Error("the snapshots could not be read", "function", function, "error", err)
 	}
-	return at, ok
+	return s.RecoveryPoint, ok
 }
 
 // LastProof returns when a proof of a function from a site last came to a
-// verdict. One that could not be carried out leaves the proof due.
+// verdict: passed to the level that is configured, or found a difference. One
+// that could not be carried out, or did not reach as far, leaves the proof due.
 func (h history) LastProof(function, site string) (at time.Time, ok bool) {
 	err := h.catalog.Proofs(func(p *catalog.Proof) bool {
-		if p.Function == function && p.Site == site && (p.Passed || p.Difference) {
+		if p.Function == function && p.Site == site && verdict(h.cfg.Functions[function], p) {
 			at, ok = p.Ended, true
 		}
 		return !ok

@@ -94,6 +94,10 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 	if err != nil {
 		return out, err
 	}
+	oldest, any, err := e.catalog.Oldest(f.Name)
+	if err != nil {
+		return out, err
+	}
 	for _, site := range e.cfg.SiteOrder {
 		out.Sites[site] = e.functionAtSite(f, now, site, newest.at[site], proofs)
 		if p := out.Sites[site].Proof; p != nil && (out.LastProof == nil || p.At.After(out.LastProof.At)) {
@@ -103,12 +107,17 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 	out.ExposureAnySeconds, out.ExposureAllSeconds = exposure(now, newest.anySite), exposure(now, newest.allSites)
 	out.MarginSeconds = margin(f.RPO, out.ExposureAnySeconds)
 	out.State = stateOf(out.MarginSeconds)
-	out.LastRun = describeRun(run)
+	out.LastRun = e.describeRun(run)
 	e.mu.Lock()
 	out.Running = e.running[f.Name]
 	e.mu.Unlock()
-	out.Reasons = reasons(f, out, e.cfg.SiteOrder)
-	if plan != nil {
+	out.Reasons = reasons(f, out, e.cfg.SiteOrder, now)
+	if any {
+		out.Reasons = append(out.Reasons, overdue(f, proofs, e.cfg.SiteOrder, oldest, now)...)
+	}
+	if plan == nil {
+		out.Reasons = append(out.Reasons, "no service is running: nothing is captured on schedule")
+	} else {
 		p := plan.Plan(f.Name)
 		out.IntervalSeconds, out.NextRun = p.Interval.Seconds(), plan.Next(f.Name).UTC()
 		if out.LastProof != nil {
@@ -130,25 +139,24 @@ type points struct {
 
 func (e *Engine) newestPoints(function string) (points, error) {
 	out := points{at: map[string]*repository.SnapshotInfo{}}
-	err := e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		holders := 0
-		for name, st := range s.Sites {
-			if st.State != repository.StateDurable {
-				continue
-			}
-			holders++
-			if out.at[name] == nil {
-				out.at[name] = &s
-			}
-			if out.anySite == nil {
-				out.anySite = &s
-			}
+	find := func(holds func(repository.SnapshotInfo) bool) (*repository.SnapshotInfo, error) {
+		s, ok, err := e.repository.Newest(function, holds)
+		if !ok {
+			return nil, err
 		}
-		if holders == len(e.cfg.SiteOrder) && out.allSites == nil {
-			out.allSites = &s
+		return &s, err
+	}
+	var err error
+	for _, site := range e.cfg.SiteOrder {
+		out.at[site], err = find(func(s repository.SnapshotInfo) bool { return s.Sites[site].State == repository.StateDurable })
+		if err != nil {
+			return out, err
 		}
-		return out.allSites == nil
-	})
+	}
+	if out.anySite, err = find(func(s repository.SnapshotInfo) bool { return s.Holders() > 0 }); err != nil {
+		return out, err
+	}
+	out.allSites, err = find(func(s repository.SnapshotInfo) bool { return s.Holders() == len(e.cfg.SiteOrder) })
 	return out, err
 }
 
@@ -161,9 +169,12 @@ func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, n
 		out.Snapshot, out.RecoveryPoint = newest.ID, newest.RecoveryPoint.UTC()
 	}
 	if p := proofs.passed[key]; p != nil {
-		if s, err := e.repository.Info(p.Snapshot); err == nil {
+		if s, err := e.repository.Info(p.Snapshot); err == nil && s.Sites[site].State == repository.StateDurable {
 			out.ProvenExposureSeconds = exposure(now, &s)
 		}
+	}
+	if p := proofs.of[key]; p != nil && p.Difference {
+		out.State = StateDamaged
 	}
 	return out
 }
@@ -195,15 +206,18 @@ func stateOf(margin *float64) string {
 	}
 }
 
-func describeRun(r *catalog.Run) *Run {
+func (e *Engine) describeRun(r *catalog.Run) *Run {
 	if r == nil {
 		return nil
+	}
+	if s, err := e.repository.Info(r.Snapshot); err == nil && s.Holders() >= e.cfg.MinSites {
+		r.Error = "" // the sites took it after the run had given up on them
 	}
 	return &Run{Snapshot: r.Snapshot, Started: r.Started.UTC(), DurationSeconds: r.Ended.Sub(r.Started).Seconds(), Error: r.Error}
 }
 
 // reasons says, a sentence each, what is not as it should be.
-func reasons(f config.Function, s FunctionStatus, sites []string) []string {
+func reasons(f config.Function, s FunctionStatus, sites []string, now time.Time) []string {
 	var out []string
 	for _, name := range sites {
 		at := s.Sites[name]
@@ -214,16 +228,38 @@ func reasons(f config.Function, s FunctionStatus, sites []string) []string {
 			out = append(out, fmt.Sprintf("site %s: the newest recovery point is %s old, the RPO is %s",
 				name, seconds(*at.ExposureSeconds), f.RPO))
 		}
-		switch p := at.Proof; {
-		case p == nil || p.Passed:
-		case p.Difference:
-			out = append(out, fmt.Sprintf("site %s: the last proof found a difference in snapshot %s: %s", name, p.Snapshot, p.Error))
-		default:
-			out = append(out, fmt.Sprintf("site %s: the last proof could not be carried out: %s", name, p.Error))
+		if at.RecoveryPoint.After(now) {
+			out = append(out, fmt.Sprintf("site %s: the recovery point of %s lies ahead of the clock, so its age is not known",
+				name, at.RecoveryPoint.Format(time.RFC3339)))
+		}
+		if p := at.Proof; p != nil && p.Difference {
+			out = append(out, fmt.Sprintf("site %s is damaged: a proof found a difference in snapshot %s: %s; restore from another site, "+
+				"and mend this one as docs/operations.md says", name, p.Snapshot, p.Error))
 		}
 	}
 	if s.LastRun != nil && s.LastRun.Error != "" {
 		out = append(out, "the last run failed: "+s.LastRun.Error)
+	}
+	return out
+}
+
+// overdue says which sites have not been proven for twice as long as they
+// should have been; sites take turns, so each is due every so many times.
+func overdue(f config.Function, proofs proofs, sites []string, oldest, now time.Time) []string {
+	if f.Prove.Every <= 0 {
+		return nil
+	}
+	allowed := 2 * f.Prove.Every * time.Duration(len(sites))
+	var out []string
+	for _, site := range sites {
+		p := proofs.of[proofKey{function: f.Name, site: site}]
+		switch {
+		case p == nil && now.Sub(oldest) > allowed:
+			out = append(out, fmt.Sprintf("site %s has never been proven to %s", site, f.Prove.Level))
+		case p != nil && now.Sub(p.Ended) > allowed:
+			out = append(out, fmt.Sprintf("site %s: the last proof to %s is %s old, one is due every %s",
+				site, f.Prove.Level, now.Sub(p.Ended).Round(time.Second), f.Prove.Every))
+		}
 	}
 	return out
 }

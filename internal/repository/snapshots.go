@@ -24,6 +24,9 @@ type SnapshotInfo struct {
 	Commit        string // name of its commit; names rise with time
 }
 
+// Holders is how many sites hold the snapshot.
+func (s *SnapshotInfo) Holders() int { return holders(s.Sites) }
+
 // Durable returns the time since which some site holds the snapshot; ok is
 // false when none does, and then it is no recovery point yet.
 func (s *SnapshotInfo) Durable() (first time.Time, ok bool) {

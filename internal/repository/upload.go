@@ -394,6 +394,9 @@ type Patience struct {
 	// when Lag is 0.
 	Enough int
 	Lag    time.Duration
+	// Failed, when not nil, is told once of each site that is waited for
+	// although it fails.
+	Failed func(site string, err error)
 }
 
 // Wait waits until every site holds the snapshot or patience is over, and
@@ -402,6 +405,7 @@ type Patience struct {
 func (r *Repository) Wait(ctx context.Context, snapshot string, patience Patience) (map[string]SiteState, error) {
 	start := r.clock.Now()
 	var enough time.Time // since when enough sites hold it
+	told := map[string]bool{}
 	for {
 		change := r.uploads.change()
 		s, err := r.catalog.Snapshot(snapshot)
@@ -417,6 +421,7 @@ func (r *Repository) Wait(ctx context.Context, snapshot string, patience Patienc
 		if lagging || !r.worthWaiting(states, start, patience.Failing) {
 			return states, nil
 		}
+		r.tellFailures(states, told, patience.Failed)
 		// A site that hangs without failing changes nothing; look again.
 		tick, cancel := context.WithTimeout(ctx, time.Second)
 		select {
@@ -427,6 +432,18 @@ func (r *Repository) Wait(ctx context.Context, snapshot string, patience Patienc
 		if err := ctx.Err(); err != nil {
 			return states, err
 		}
+	}
+}
+
+// tellFailures tells of each site that fails, once.
+func (r *Repository) tellFailures(states map[string]SiteState, told map[string]bool, tell func(site string, err error)) {
+	for site, st := range states {
+		f, failing := r.uploads.failure(site)
+		if tell == nil || !failing || told[site] || st.State == StateDurable {
+			continue
+		}
+		told[site] = true
+		tell(site, f.err)
 	}
 }
 

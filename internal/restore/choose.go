@@ -21,6 +21,12 @@ func (r *Restorer) choose(req Request) (repository.SnapshotInfo, error) {
 	if req.Snapshot != "" {
 		return r.chooseByID(req)
 	}
+	if req.At.IsZero() {
+		newest, ok, err := r.Repository.Newest(req.Function, func(s repository.SnapshotInfo) bool { return held(s, req.From) })
+		if err != nil || ok {
+			return newest, err
+		}
+	}
 	var chosen, oldest repository.SnapshotInfo
 	waiting := false
 	err := r.Repository.Snapshots(req.Function, func(s repository.SnapshotInfo) bool {
@@ -29,7 +35,7 @@ func (r *Restorer) choose(req Request) (repository.SnapshotInfo, error) {
 			return true
 		}
 		oldest = s
-		if req.At.IsZero() || !s.RecoveryPoint.After(req.At) {
+		if !s.RecoveryPoint.After(req.At) {
 			chosen = s
 			return false
 		}

@@ -59,7 +59,7 @@ func (k *job) expect(n int64) (seconds float64, isMeasured bool, basis string, e
 func (k *job) lastMeasured() (*measured, error) {
 	var last *measured
 	err := k.Catalog.Runs(func(r *catalog.Run) bool {
-		if r.Kind != KindRun || r.Function != k.req.Function || r.Error != "" || r.Ended.IsZero() {
+		if r.Kind != catalog.RunRestore || r.Function != k.req.Function || r.Error != "" || r.Ended.IsZero() {
 			return true
 		}
 		last = measure("restore", r.Ended, r.Result, false)

@@ -16,9 +16,6 @@ import (
 	"github.com/saypro/backupd/internal/source/postgres"
 )
 
-// KindRun is the kind of the catalog's runs that are restores.
-const KindRun = "restore"
-
 // ErrDiffers marks a restore whose result is not what was captured.
 var ErrDiffers = errors.New("the restored data differ from the captured")
 
@@ -45,7 +42,7 @@ type job struct {
 // failed restore says how far it came. Errors that only another request can
 // avoid match [ErrRequest].
 func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Reporter) (Result, error) {
-	run := catalog.Run{Kind: KindRun, Function: req.Function, Started: r.Clock.Now()}
+	run := catalog.Run{Kind: catalog.RunRestore, Function: req.Function, Started: r.Clock.Now()}
 	k := &job{Restorer: r, req: req, report: report, phases: progress.NewPhases(r.Clock)}
 	k.result = Result{Function: req.Function, Started: run.Started.UTC()}
 	if err := req.check(); err != nil {
@@ -58,6 +55,9 @@ func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Rep
 	if postgres.NotMember(err) && !req.NoOwner {
 		err = fmt.Errorf("%w; make the role that restores a member of that role, restore as superuser, "+
 			"or leave owners and grants out with --no-owner", err)
+	}
+	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err) // what broke, broke because of it
 	}
 	if err != nil {
 		err = fmt.Errorf("restore of %s: %w", req.Function, err)

@@ -130,9 +130,9 @@ func lastRestore(t *testing.T, b *snaptest.Bench) (last catalog.Run) {
 	t.Helper()
 	err := b.Catalog.Runs(func(r *catalog.Run) bool {
 		last = *r
-		return r.Kind != restore.KindRun
+		return r.Kind != catalog.RunRestore
 	})
-	if err != nil || last.Kind != restore.KindRun {
+	if err != nil || last.Kind != catalog.RunRestore {
 		t.Fatalf("no restore is recorded: %v", err)
 	}
 	return last

@@ -16,9 +16,6 @@ import (
 	"github.com/saypro/backupd/internal/repository"
 )
 
-// KindRun is the kind of the catalog's runs that are snapshots.
-const KindRun = "snapshot"
-
 // Take captures a recovery point of the function and waits until its sites
 // hold it or have failed for longer than patience. Somebody else must run
 // [repository.Repository.Upload] meanwhile.
@@ -29,7 +26,7 @@ const KindRun = "snapshot"
 // uploaded, but fewer than MinSites sites hold it now. A Result that is
 // Degraded comes without an error.
 func (t *Taker) Take(ctx context.Context, fn config.Function, report progress.Reporter) (Result, error) {
-	run := catalog.Run{Kind: KindRun, Function: fn.Name, Started: t.Clock.Now()}
+	run := catalog.Run{Kind: catalog.RunSnapshot, Function: fn.Name, Started: t.Clock.Now()}
 	if err := t.Catalog.PutRun(&run); err != nil {
 		return Result{Function: fn.Name}, fmt.Errorf("snapshot of %s: record the run: %w", fn.Name, err)
 	}
@@ -96,7 +93,15 @@ func (k *taking) take(ctx context.Context) error {
 func (k *taking) await(ctx context.Context) error {
 	defer k.phases.Begin("upload")()
 	k.report.Report(progress.Event{Function: k.fn.Name, Phase: "upload", Done: 0, Total: k.result.BytesStored})
-	states, err := k.Repository.Wait(ctx, k.result.Snapshot, k.Patience)
+	states, err := k.Repository.Wait(ctx, k.result.Snapshot, repository.Patience{
+		Failing: k.Patience, Enough: max(1, k.MinSites), Lag: k.Lag,
+		Failed: func(site string, err error) {
+			k.report.Report(progress.Event{
+				Function: k.fn.Name, Phase: "upload", Site: site,
+				Message: fmt.Sprintf("site %s does not take it; waiting %s at most: %v", site, k.Patience, err),
+			})
+		},
+	})
 	k.result.Sites = map[string]SiteState{}
 	durable := 0
 	var missing []string

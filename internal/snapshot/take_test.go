@@ -87,7 +87,7 @@ func TestSnapshotTellsWhatItHolds(t *testing.T) {
 		}
 	}
 	run := lastRun(t, b.Catalog)
-	if run.Kind != snapshot.KindRun || run.Function != "payments" || run.Snapshot != r.Snapshot || run.Ended.IsZero() ||
+	if run.Kind != catalog.RunSnapshot || run.Function != "payments" || run.Snapshot != r.Snapshot || run.Ended.IsZero() ||
 		run.Error != "" || run.DurableSeconds <= 0 || run.DurableSeconds > r.DurationSeconds {
 		t.Errorf("run %+v", run)
 	}
@@ -375,7 +375,7 @@ func TestSiteAwayIsDegradedAndCatchesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		states, err := b.Wait(t.Context(), r.Snapshot, time.Second)
+		states, err := b.Wait(t.Context(), r.Snapshot, repository.Patience{Failing: time.Second})
 		if err == nil && states["cloud"].State == repository.StateDurable {
 			return
 		}

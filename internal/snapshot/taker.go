@@ -31,4 +31,8 @@ type Taker struct {
 	MinSites int
 	// Patience is how long a site may fail before a run stops waiting for it.
 	Patience time.Duration
+	// Lag is how long a run waits for the other sites when MinSites hold its
+	// recovery point, because a slow site must not keep a function from being
+	// captured again; 0 means for as long as they do not fail.
+	Lag time.Duration
 }

@@ -54,10 +54,24 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 
 func (v *Verifier) record(record *catalog.Proof, result Result) (err error) {
 	record.Level, record.Passed, record.Difference, record.Error = result.Level, result.Passed, result.Difference, result.Error
+	if record.Error == "" {
+		record.Error = firstDifference(result.Checks)
+	}
 	if record.Result, err = json.Marshal(result); err != nil {
 		return err
 	}
 	return v.Catalog.PutProof(record)
+}
+
+// firstDifference tells of the first check that did not hold; nothing when all
+// did.
+func firstDifference(checks []Check) string {
+	for _, c := range checks {
+		if !c.Passed {
+			return fmt.Sprintf("%s: %s: %s", c.Level, c.Name, c.Detail)
+		}
+	}
+	return ""
 }
 
 // proof is one run of Prove.
@@ -111,16 +125,11 @@ func (p *proof) choose() (id string, err error) {
 		return s.Sites[p.req.From].State == repository.StateDurable
 	}
 	if p.req.Snapshot == "" {
-		err = p.Repository.Snapshots(p.req.Function, func(s repository.SnapshotInfo) bool {
-			if held(s) {
-				id = s.ID
-			}
-			return id == ""
-		})
-		if err == nil && id == "" {
+		s, ok, err := p.Repository.Newest(p.req.Function, held)
+		if err == nil && !ok {
 			err = fmt.Errorf("%w: site %s holds no recovery point of %s", ErrRequest, p.req.From, p.req.Function)
 		}
-		return id, err
+		return s.ID, err
 	}
 	s, err := p.Repository.Info(p.req.Snapshot)
 	switch {
