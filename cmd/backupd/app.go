@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/clock"
@@ -97,6 +100,31 @@ func (a *app) config() (*config.Config, error) {
 		return nil, asConfig(err)
 	}
 	return cfg, nil
+}
+
+// outline reads what of the configuration needs no secrets. It is empty when
+// there is nothing to read: whoever needs the whole will say why.
+func (a *app) outline() config.Outline {
+	o, err := config.LoadOutline(a.configFile())
+	if err != nil {
+		return config.Outline{}
+	}
+	return o
+}
+
+// inOrder sorts names of sites as the configuration has them, which is the
+// order of preference; what it does not name comes last.
+func (a *app) inOrder(names iter.Seq[string]) []string {
+	order := a.outline().SiteOrder
+	place := func(name string) int {
+		if i := slices.Index(order, name); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	return slices.SortedFunc(names, func(x, y string) int {
+		return cmp.Or(cmp.Compare(place(x), place(y)), cmp.Compare(x, y))
+	})
 }
 
 // asConfig marks err as a problem of configuration without a word more: it

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,7 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 }
 
 // completeFromConfig offers names out of the configuration for a flag.
-func (a *app) completeFromConfig(cmd *cobra.Command, flag string, names func(*config.Config) []string) {
+func (a *app) completeFromConfig(cmd *cobra.Command, flag string, names func(config.Outline) []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return a.names(names), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -37,16 +36,10 @@ func (a *app) functions(most int) cobra.CompletionFunc {
 
 // names asks the configuration. One that cannot be read has none: somebody who
 // presses Tab is not helped by an error.
-func (a *app) names(of func(*config.Config) []string) []string {
-	cfg, err := a.config()
-	if err != nil {
-		return nil
-	}
-	return of(cfg)
-}
+func (a *app) names(of func(config.Outline) []string) []string { return of(a.outline()) }
 
-func functionNames(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Functions)) }
-func siteNames(cfg *config.Config) []string     { return slices.Clone(cfg.SiteOrder) }
+func functionNames(o config.Outline) []string { return slices.Sorted(slices.Values(o.FunctionOrder)) }
+func siteNames(o config.Outline) []string     { return o.SiteOrder }
 
 // levels returns the proof levels, each with its meaning for the shell to
 // show.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/server"
 )
 
@@ -87,7 +88,7 @@ func (a *app) conclude(args []string, err error) int {
 		_ = a.printJSON(failureDocument{Error: server.NewFailure(err)})
 	}
 	status := exitStatus(err)
-	message := err.Error()
+	message := show.Text(err.Error())
 	if errors.Is(err, context.Canceled) {
 		message = "interrupted: " + message
 	}

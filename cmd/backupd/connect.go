@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/config"
@@ -32,8 +34,18 @@ const (
 )
 
 // connect returns the service that runs in the data directory, or an engine
-// of our own when there is none.
+// of our own when there is none. Only the engine needs the whole configuration:
+// the service has read it already, with secrets that a user may not have.
 func (a *app) connect(ctx context.Context) (operations, error) {
+	if dir := a.outline().DataDir; dir != "" {
+		client, err := a.dial(ctx, dir)
+		if err == nil {
+			return client, nil
+		}
+		if !errors.Is(err, server.ErrNoService) {
+			return nil, err
+		}
+	}
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
@@ -53,12 +65,8 @@ func (a *app) connect(ctx context.Context) (operations, error) {
 }
 
 func (a *app) dialOrOpen(ctx context.Context, cfg *config.Config) (operations, error) {
-	client, err := server.Dial(ctx, cfg.DataDir)
+	client, err := a.dial(ctx, cfg.DataDir)
 	if err == nil {
-		own := buildVersion().Version
-		if theirs := client.Service().Version; theirs != own {
-			a.log.Warn("the service is of another version than this command", "service", theirs, "command", own)
-		}
 		return client, nil
 	}
 	if !errors.Is(err, server.ErrNoService) {
@@ -71,6 +79,41 @@ func (a *app) dialOrOpen(ctx context.Context, cfg *config.Config) (operations, e
 	return e, nil
 }
 
+func (a *app) dial(ctx context.Context, dataDir string) (*server.Client, error) {
+	client, err := server.Dial(ctx, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	own := buildVersion().Version
+	if theirs := client.Service().Version; theirs != own {
+		a.log.Warn("the service is of another version than this command", "service", theirs, "command", own)
+	}
+	return client, nil
+}
+
+// unknownName is how the service says that it knows no function or site of a
+// name.
+var unknownName = regexp.MustCompile(`(function|site) "([^"]+)" is not configured`)
+
+// explainUnknown adds to a service's refusal of a name that the configuration
+// file has: the service read another one.
+func (a *app) explainUnknown(ops operations, err error) error {
+	client, served := ops.(*server.Client)
+	if err == nil || !served {
+		return err
+	}
+	named := unknownName.FindStringSubmatch(err.Error())
+	if named == nil {
+		return err
+	}
+	o := a.outline()
+	if !slices.Contains(append(o.FunctionOrder, o.SiteOrder...), named[2]) {
+		return err
+	}
+	return fmt.Errorf("%w; %s has it: the running service (process %d) started with another configuration, restart it",
+		err, a.configFile(), client.Service().PID)
+}
+
 // using connects, lets do work, and closes again. Progress shows meanwhile.
 func (a *app) using(ctx context.Context, do func(operations) error) error {
 	ops, err := a.connect(ctx)
@@ -79,5 +122,5 @@ func (a *app) using(ctx context.Context, do func(operations) error) error {
 	}
 	hide := a.screen.Start(ctx)
 	defer hide()
-	return errors.Join(do(ops), ops.Close())
+	return errors.Join(a.explainUnknown(ops, do(ops)), ops.Close())
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,7 +51,7 @@ func (a *app) showInit(r engine.InitReport, done bool) error {
 		fmt.Fprintf(&b, "Repository %s\n\n", a.style.Bold(r.Repository))
 	}
 	table := show.Table{Head: []string{"SITE", "STATE", "NOTES"}}
-	for _, name := range slices.Sorted(maps.Keys(r.Sites)) {
+	for _, name := range a.inOrder(maps.Keys(r.Sites)) {
 		s := r.Sites[name]
 		notes := s.Notes
 		if s.Error != "" {

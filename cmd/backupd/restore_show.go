@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
@@ -88,7 +87,7 @@ func (a *app) showRestored(r restore.Result, done bool) error {
 		fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s fetched\n",
 			show.Plural(len(r.Tables), "table"), show.Count(r.Rows), show.Bytes(r.BytesRaw), show.Bytes(r.BytesFetched))
 	}
-	for _, site := range slices.Sorted(maps.Keys(r.Sites)) {
+	for _, site := range a.inOrder(maps.Keys(r.Sites)) {
 		fmt.Fprintf(&b, "  from %-10s %s\n", site, show.Bytes(r.Sites[site].Bytes))
 	}
 	if len(r.Phases) > 0 {

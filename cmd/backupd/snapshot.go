@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +43,7 @@ func (a *app) showSnapshotResults(results []snapshot.Result) error {
 			sites[site] = true
 		}
 	}
-	names := slices.Sorted(maps.Keys(sites))
+	names := a.inOrder(maps.Keys(sites))
 	table := show.Table{Head: append([]string{"FUNCTION", "SNAPSHOT", "RECOVERY POINT", ">TABLES", ">ROWS", ">RAW", ">NEW", ">STORED", ">TOOK"}, names...)}
 	for _, r := range results {
 		if r.Snapshot == "" {

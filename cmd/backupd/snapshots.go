@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +54,7 @@ func (a *app) showPoints(points []engine.RecoveryPoint, complete bool) error {
 			sites[site] = true
 		}
 	}
-	names := slices.Sorted(maps.Keys(sites))
+	names := a.inOrder(maps.Keys(sites))
 	head := append([]string{"FUNCTION", "SNAPSHOT", "RECOVERY POINT", ">AGE", ">ROWS", ">RAW", ">NEW", ">STORED"}, names...)
 	table := show.Table{Head: head}
 	proven := levelsSeen{}

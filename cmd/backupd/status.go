@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,10 +43,18 @@ monitoring.`,
 
 // statusOutcome is an error when anything is not as it should be.
 func statusOutcome(s engine.Status) error {
+	var bad []string
 	for _, f := range s.Functions {
 		if f.Degraded || f.State != engine.StateGood {
-			return fmt.Errorf("%w: function %s", engine.ErrDegraded, f.Function)
+			bad = append(bad, f.Function)
 		}
+	}
+	switch len(bad) {
+	case 0:
+	case 1:
+		return fmt.Errorf("%w: function %s", engine.ErrDegraded, bad[0])
+	default:
+		return fmt.Errorf("%w: functions %s", engine.ErrDegraded, strings.Join(bad, ", "))
 	}
 	if s.Degraded {
 		return engine.ErrDegraded

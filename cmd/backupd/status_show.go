@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +39,7 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	}
 	fmt.Fprintf(b, "%s  %s: %s\n", a.style.Bold(f.Function), state, a.exposure(f))
 	table := show.Table{Head: []string{"  SITE", "STATE", ">EXPOSURE", "RECOVERY POINT", "PROVEN", ">PROVEN EXPOSURE"}}
-	for _, name := range slices.Sorted(maps.Keys(f.Sites)) {
+	for _, name := range a.inOrder(maps.Keys(f.Sites)) {
 		at := f.Sites[name]
 		table.Row("  "+name, a.style.State(at.State), show.OptionalSeconds(at.ExposureSeconds),
 			show.Time(at.RecoveryPoint), a.proof(at.Proof, proven), show.OptionalSeconds(at.ProvenExposureSeconds))
@@ -52,7 +51,7 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
 	}
 	for _, reason := range f.Reasons {
-		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), reason)
+		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
 	}
 	b.WriteByte('\n')
 }
@@ -111,7 +110,7 @@ func (a *app) showSite(b *strings.Builder, s engine.Status, site engine.SiteStat
 		fmt.Fprintf(b, ", the oldest since %s", show.TimeAgo(site.OldestQueued, s.Time))
 	}
 	if site.Error != "" {
-		fmt.Fprintf(b, ": %s", site.Error)
+		fmt.Fprintf(b, ": %s", show.Text(site.Error))
 	}
 	if !site.LastContact.IsZero() && site.Error != "" {
 		fmt.Fprintf(b, "; last contact %s", show.TimeAgo(site.LastContact, s.Time))

@@ -29,7 +29,7 @@ Exit status 4 when a proof found a difference, 1 when one could not be carried
 out.`,
 		Example: `  backupd verify
   backupd verify payments --from cloud --level L5
-  backupd verify --snapshot 01JD3W9K --level L2`,
+  backupd verify --snapshot 3f9c2ab1 --level L2`,
 		ValidArgsFunction: a.functions(0),
 		RunE: func(cmd *cobra.Command, functions []string) error {
 			req.Functions, req.Level = functions, strings.ToUpper(req.Level)
@@ -47,6 +47,7 @@ out.`,
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
 	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L5 (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
+	complete(cmd, "snapshot")
 	complete(cmd, "level", levels()...)
 	return cmd
 }
@@ -61,11 +62,23 @@ func levelHelp() string {
 
 func (a *app) showProofs(results []verify.Result) error {
 	var b strings.Builder
+	var left []string // what no proof shows, once however many proofs there were
 	for i, r := range results {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		a.showProof(&b, r)
+		for _, sentence := range r.NotProven {
+			if !slices.Contains(left, sentence) {
+				left = append(left, sentence)
+			}
+		}
+	}
+	if len(left) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, sentence := range left {
+		fmt.Fprintf(&b, "%s\n", a.style.Dim("not proven: "+sentence))
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
@@ -98,16 +111,13 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 		}
 	}
 	if r.Error != "" {
-		fmt.Fprintf(b, "  %s    %s\n", a.style.Bad("error"), r.Error)
-	}
-	for _, sentence := range r.NotProven {
-		fmt.Fprintf(b, "  %s\n", a.style.Dim("not proven: "+sentence))
+		fmt.Fprintf(b, "  %s    %s\n", a.style.Bad("error"), show.Text(r.Error))
 	}
 }
 
 func reached(r verify.Result) string {
 	if r.Level == "" {
-		return "no level of " + r.RequestedLevel + " reached"
+		return "nothing is proven, " + r.RequestedLevel + " was asked for"
 	}
 	return "reached " + r.Level + " of " + r.RequestedLevel
 }

@@ -115,7 +115,9 @@ func TestOwnersThatCannotBeGivenLeadToNoOwner(t *testing.T) {
 	db.Exec(t, `CREATE ROLE `+role+`; ALTER TABLE pay.big OWNER TO `+role+`; GRANT ALL ON SCHEMA pay TO `+role)
 	restoring := db.Database + "_restores"
 	db.Exec(t, `CREATE ROLE `+restoring+` LOGIN CREATEDB`)
-	t.Cleanup(func() { db.Exec(t, `REASSIGN OWNED BY `+role+` TO CURRENT_USER; DROP OWNED BY `+role+`; DROP ROLE `+role+`; DROP ROLE `+restoring) })
+	t.Cleanup(func() {
+		db.Exec(t, `REASSIGN OWNED BY `+role+` TO CURRENT_USER; DROP OWNED BY `+role+`; DROP ROLE `+role+`; DROP ROLE `+restoring)
+	})
 	b := snaptest.New(t, db.URL())
 	b.Take(t, pay())
 	r := restorer(t, b)

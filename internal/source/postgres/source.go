@@ -99,7 +99,7 @@ func (s *Source) connect(ctx context.Context, function string) (*pgx.Conn, error
 	config.RuntimeParams["application_name"] = applicationName(function)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, &reachError{err}
 	}
 	if err := pin(ctx, conn, s.opts.LockTimeout); err != nil {
 		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))

@@ -20,7 +20,7 @@ type watch struct {
 func newWatch(ctx context.Context, config *pgx.ConnConfig) (*watch, error) {
 	conn, err := pgx.ConnectConfig(ctx, config.Copy())
 	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
+		return nil, &reachError{err}
 	}
 	if err := pin(ctx, conn, 0); err != nil {
 		_ = hangUp(conn) // the first error is the one that tells

@@ -4,6 +4,7 @@ package show
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,6 +97,21 @@ func OptionalSeconds(s *float64) string {
 		return "unknown"
 	}
 	return Seconds(*s)
+}
+
+// span is a duration as programs write it: with a fraction, or with parts that
+// are zero.
+var span = regexp.MustCompile(`\b(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?(?:µs|ms|s)\b`)
+
+// Text shortens the durations in a text that was not written for people alone:
+// "late by 1.669520583s" becomes "late by 1.6s".
+func Text(text string) string {
+	return span.ReplaceAllStringFunc(text, func(found string) string {
+		if d, err := time.ParseDuration(found); err == nil && len(found) > len(Duration(d)) {
+			return Duration(d)
+		}
+		return found
+	})
 }
 
 // Time shows a moment in UTC: "2026-11-23 10:42:00Z".

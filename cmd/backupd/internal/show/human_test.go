@@ -37,6 +37,22 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+func TestSpansInTextsAreRoundedForPeople(t *testing.T) {
+	for text, want := range map[string]string{
+		"late by 1.669520583s of 5m0s":   "late by 1.6s of 5m",
+		"took 1h2m3.5s, not 15s":         "took 1h02m, not 15s",
+		"after 52.123456ms":              "after 52ms",
+		"version 15.18 on tables2s_old":  "version 15.18 on tables2s_old",
+		"1.5s":                           "1.5s",
+		"snapshot 2036fa10s0 of 300 s":   "snapshot 2036fa10s0 of 300 s",
+		"site onsite: 15 objects missed": "site onsite: 15 objects missed",
+	} {
+		if got := Text(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestMomentsAreShownInUTCAndByTheirAge(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 42, 0, 0, time.FixedZone("SAST", 2*3600))
 	for name, c := range map[string]struct{ got, want string }{
