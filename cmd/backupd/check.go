@@ -24,7 +24,8 @@ Exit status 1 when anything is not as it must be, 2 when the configuration
 itself is wrong.`,
 		Example: `  backupd check
   backupd check --config ./backupd.yaml
-  backupd check --json | jq '.[] | select(.ok | not)'`,
+  backupd check --json | jq '.[] | select(.ok | not)'
+  backupd check --json | jq '.[] | select(.group == "function" and .subject == "payments")'`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config()
@@ -71,12 +72,8 @@ func (a *app) showFindings(findings []engine.Finding) error {
 	return nil
 }
 
-// subject names what a finding is about. One of a source says itself whether
-// it is about the source or a function in it.
+// subject names what a finding is about.
 func (a *app) subject(f engine.Finding) string {
-	if f.Group == "source" {
-		return a.style.Bold(f.Subject)
-	}
 	return f.Group + " " + a.style.Bold(f.Subject)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -61,28 +62,55 @@ const lowSpace = 1 << 30
 func (c *checker) data() {
 	const group = "data"
 	dir := c.cfg.DataDir
-	probe := filepath.Join(dir, ".check")
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		err = os.WriteFile(probe, nil, 0o600)
-	}
-	if err != nil {
-		c.bad(group, dir, err.Error(), "give the user that runs backupd the directory: chown, chmod 0700")
+	there := existing(dir)
+	if err := writable(there); err != nil {
+		c.bad(group, dir, err.Error(), "as root: install -d -m 0700 -o USER "+dir+", with the user that runs backupd")
 		return
 	}
-	_ = os.Remove(probe) // an empty file that hurts nobody
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(there, &disk); err != nil {
 		c.bad(group, dir, err.Error(), "")
 		return
 	}
-	free := int64(fs.Bavail) * int64(fs.Bsize)
+	free := int64(disk.Bavail) * int64(disk.Bsize)
 	detail := fmt.Sprintf("writable, %d MiB free", free>>20)
+	if there != dir {
+		detail = fmt.Sprintf("not there yet: 'backupd init' makes it in %s; %d MiB free", there, free>>20)
+	}
 	if free < lowSpace {
 		c.good(group, dir, detail, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed")
 		return
 	}
 	c.good(group, dir, detail, "")
+}
+
+// existing returns dir, or the nearest folder above it that exists: the one in
+// which it would be made.
+func existing(dir string) string {
+	for {
+		_, err := os.Lstat(dir)
+		if above := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && above != dir {
+			dir = above
+			continue
+		}
+		return dir
+	}
+}
+
+// writable returns why we cannot make files in dir, without making any.
+func writable(dir string) error {
+	const writeAndEnter = 2 | 1
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	}
+	if err := syscall.Access(dir, writeAndEnter); err != nil {
+		return fmt.Errorf("user %d may not write into %s: %w", os.Getuid(), dir, err)
+	}
+	return nil
 }
 
 func (c *checker) keys() {
@@ -122,13 +150,17 @@ func (c *checker) sites(ctx context.Context) {
 
 func (c *checker) site(ctx context.Context, site repository.Site) {
 	const group = "site"
-	notes, err := probeSite(ctx, site)
+	can, err := storage.Probe(ctx, site.Store)
 	if err != nil {
 		detail, hint := c.explain(site.Name, err)
 		c.bad(group, site.Name, detail, hint)
 		return
 	}
-	detail := "reads, writes once, lists"
+	detail, notes := abilities(can), strings.Join(can.Notes, "; ")
+	if !can.ConditionalPut || !can.RangedGet || !can.ListAfterPut {
+		c.bad(group, site.Name, detail+"; it cannot hold a repository", notes)
+		return
+	}
 	err = repository.Look(ctx, site, c.identities)
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
@@ -138,7 +170,15 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 		c.bad(group, site.Name, err.Error(), "")
 		return
 	}
-	c.good(group, site.Name, detail+"; the repository opens with this identity", strings.Join(notes, "; "))
+	c.good(group, site.Name, detail+"; the repository opens with this identity", notes)
+}
+
+// abilities tells what a site was seen to do.
+func abilities(can storage.Capabilities) string {
+	yes := map[bool]string{true: "yes", false: "no"}
+	checked := map[bool]string{true: "checksums checked", false: "checksums not checked"}
+	return fmt.Sprintf("conditional PUT %s, %s, listing %s, ranged reads %s, delete right %s, object lock %s",
+		yes[can.ConditionalPut], checked[can.Checksum], yes[can.ListAfterPut], yes[can.RangedGet], yes[can.Delete], yes[can.ObjectLock])
 }
 
 // explain tells an error of a site with the place that was asked, and what to
@@ -170,7 +210,12 @@ func (c *checker) tools() {
 			c.bad("tools", name, err.Error(), "install PostgreSQL's programs: apt-get install postgresql postgresql-contrib")
 			continue
 		}
-		c.good("tools", name, path, "")
+		version, err := pgserver.Version(path)
+		if err != nil {
+			c.bad("tools", name, err.Error(), "")
+			continue
+		}
+		c.good("tools", name, version+", "+path, "")
 	}
 }
 
@@ -189,9 +234,20 @@ func (c *checker) sources(ctx context.Context) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		for _, f := range sources[name].Check(ctx, scopes[name]) {
-			c.findings = append(c.findings, Finding{OK: f.OK, Group: "source", Subject: f.Subject, Detail: f.Detail, Hint: f.Hint})
+			c.findings = append(c.findings, ofSource(f))
 		}
 	}
+}
+
+// ofSource takes the subject of a source's finding apart, such as "source
+// market: pg_dump" or "function payments": programs filter by group and name.
+func ofSource(f postgres.Finding) Finding {
+	group, subject, _ := strings.Cut(f.Subject, " ")
+	subject, about, ok := strings.Cut(subject, ": ")
+	if ok {
+		about += ": "
+	}
+	return Finding{OK: f.OK, Group: group, Subject: subject, Detail: about + f.Detail, Hint: f.Hint}
 }
 
 func (c *checker) scratch(ctx context.Context) {

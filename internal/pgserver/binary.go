@@ -96,6 +96,19 @@ func majorIn(text string) int {
 	return n
 }
 
+// Version returns what the program at path says of itself: "pg_dump 15.18".
+func Version(path string) (string, error) {
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask %s for its version: %w", path, err)
+	}
+	words := strings.Fields(strings.Replace(string(out), "(PostgreSQL)", "", 1))
+	if len(words) < 2 {
+		return "", fmt.Errorf("ask %s for its version: cannot read %q", path, strings.TrimSpace(string(out)))
+	}
+	return words[0] + " " + words[1], nil
+}
+
 // Major returns the major version of the program at path.
 func Major(path string) (int, error) {
 	out, err := exec.Command(path, "--version").Output()

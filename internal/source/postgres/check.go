@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/saypro/backupd/internal/pgserver"
 )
 
 // Check finds out whether the scopes can be captured, without locking or
@@ -51,9 +53,18 @@ func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn, point Point) [
 	if program, err := dumpProgram(point); err != nil {
 		findings = append(findings, Finding{Subject: subject + ": pg_dump", Detail: err.Error()})
 	} else {
-		findings = append(findings, Finding{OK: true, Subject: subject + ": pg_dump", Detail: program})
+		findings = append(findings, Finding{OK: true, Subject: subject + ": pg_dump", Detail: describeDump(program, point)})
 	}
 	return append(findings, s.checkConnections(ctx, conn))
+}
+
+// describeDump says why a program is good for a server.
+func describeDump(program string, point Point) string {
+	version, err := pgserver.Version(program)
+	if err != nil {
+		return program // whose major version was read a moment ago
+	}
+	return fmt.Sprintf("%s is new enough for the server's %d", version, point.ServerVersionNum/10000)
 }
 
 // checkConnections compares the sessions that a capture needs with those that
