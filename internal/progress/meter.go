@@ -44,8 +44,8 @@ func (m *Meter) End() {
 func (m *Meter) send(done int64) {
 	e := m.event
 	e.Done = done
-	if e.Total > 0 && e.Total < done {
-		e.Total = done
+	if e.Total < done {
+		e.Total = 0 // it was an estimate, and too low: the end is not known
 	}
 	m.report.Report(e)
 }

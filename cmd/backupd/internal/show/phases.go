@@ -12,10 +12,6 @@ import (
 // steady, short enough to follow a site that slows down.
 const rateWindow = 15 * time.Second
 
-// openEnded is how long a phase without a known end is shown after it last
-// moved.
-const openEnded = 10 * time.Second
-
 // key identifies one phase of one function at one site.
 type key struct{ function, phase, site string }
 
@@ -28,6 +24,7 @@ type phase struct {
 	moved   time.Time // when it last moved
 	changed bool      // since it was last shown
 	told    bool      // its end was shown
+	over    bool      // without a known end, and another has begun since
 }
 
 type sample struct {
@@ -42,24 +39,45 @@ type phases struct {
 }
 
 func (ps *phases) add(e progress.Event, at time.Time) {
-	k := key{e.Function, e.Phase, e.Site}
-	p := ps.known[k]
-	if p == nil {
-		p = &phase{key: k, first: at}
-		if ps.known == nil {
-			ps.known = map[key]*phase{}
-		}
-		ps.known[k] = p
-		ps.order = append(ps.order, p)
+	p, begins := ps.find(key{e.Function, e.Phase, e.Site})
+	again := e.Done < p.now.Done || e.Total > p.now.Total && p.told || p.over
+	if begins || again {
+		ps.closeOpen(p)
 	}
-	if e.Done < p.now.Done || e.Total > p.now.Total && p.told {
-		p.samples, p.first, p.told = nil, at, false // the same work once more
+	// What is announced and has not moved yet waits for other phases: its time
+	// counts from when it gets going.
+	if begins || again || e.Done == 0 && e.Total > 0 {
+		p.samples, p.first, p.told, p.over, p.changed = nil, at, false, false, true
 	}
 	if p.moved.IsZero() || e.Done != p.now.Done || e.Total != p.now.Total {
 		p.changed, p.moved = true, at
 	}
 	p.now = e
 	p.sample(at)
+}
+
+// find returns the phase of that key, and whether it is a new one.
+func (ps *phases) find(k key) (p *phase, begins bool) {
+	if p = ps.known[k]; p != nil {
+		return p, false
+	}
+	if ps.known == nil {
+		ps.known = map[key]*phase{}
+	}
+	p = &phase{key: k}
+	ps.known[k] = p
+	ps.order = append(ps.order, p)
+	return p, true
+}
+
+// closeOpen closes the phases of a function that have no known end: that the
+// next one begins is all that anybody learns of it.
+func (ps *phases) closeOpen(next *phase) {
+	for _, p := range ps.order {
+		if p != next && p.function == next.function && p.now.Total == 0 {
+			p.over = true
+		}
+	}
 }
 
 // sample keeps about ten points of the rate window.
@@ -75,15 +93,9 @@ func (p *phase) sample(at time.Time) {
 
 func (p *phase) finished() bool { return p.now.Total > 0 && p.now.Done >= p.now.Total }
 
-// active reports whether the phase deserves a line. One that counts towards an
-// end does until it is there, so that one that hangs is seen to hang; of one
-// without a known end nobody learns that it is over.
-func (p *phase) active(at time.Time) bool {
-	if p.now.Total > 0 {
-		return !p.finished()
-	}
-	return at.Sub(p.moved) < openEnded
-}
+// active reports whether the phase deserves a line: until it is at its end, so
+// that one that hangs is seen to hang.
+func (p *phase) active() bool { return !p.over && !p.finished() }
 
 // rate returns units per second at the moment; 0 when it is too early to
 // tell.
@@ -101,6 +113,12 @@ func (p *phase) rate(at time.Time) float64 {
 // line shows the phase as it stands: "payments copy  1.2 GiB of 4.0 GiB, 30%,
 // 101 MiB/s, 28s left". Percents are cut, so that 100% means done.
 func (p *phase) line(at time.Time) string {
+	if p.now.Total == 0 && p.now.Done == 0 {
+		if took := at.Sub(p.first).Truncate(time.Second); took > 0 {
+			return p.name() + "  " + Duration(took)
+		}
+		return p.name()
+	}
 	parts := []string{p.amount(p.now.Done)}
 	if p.now.Total > 0 {
 		parts[0] += " of " + p.amount(p.now.Total)
@@ -125,8 +143,8 @@ func (p *phase) percent() int {
 }
 
 // lastLine shows a phase that has come to its end.
-func (p *phase) lastLine(at time.Time) string {
-	took := at.Sub(p.first)
+func (p *phase) lastLine() string {
+	took := p.moved.Sub(p.first)
 	line := p.name() + "  " + p.amount(p.now.Done) + " in " + Duration(took)
 	if s := took.Seconds(); s >= 0.5 {
 		line += ", " + p.amount(int64(float64(p.now.Done)/s)) + "/s"

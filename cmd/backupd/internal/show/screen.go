@@ -122,13 +122,13 @@ func (s *Screen) plain() {
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	for _, p := range s.phases.order {
-		if !p.changed {
+		if !p.changed || p.over {
 			continue
 		}
 		p.changed = false
 		line := p.line(now)
 		if p.finished() {
-			p.told, line = true, p.lastLine(now)
+			p.told, line = true, p.lastLine()
 		}
 		_ = s.write(line + "\n")
 	}
@@ -148,8 +148,8 @@ func (s *Screen) draw() {
 		switch {
 		case p.finished() && !p.told:
 			p.told = true
-			b.WriteString(cut(p.lastLine(now), columns) + "\n")
-		case p.active(now):
+			b.WriteString(cut(p.lastLine(), columns) + "\n")
+		case p.active():
 			active = append(active, cut(p.line(now), columns))
 		}
 	}

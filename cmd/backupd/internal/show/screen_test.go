@@ -108,17 +108,44 @@ func TestPictureFitsTheTerminal(t *testing.T) {
 	}
 }
 
-func TestPhaseWithoutKnownEndDisappearsWhenItNoLongerMoves(t *testing.T) {
+func TestPhaseWithoutKnownEndIsOverWhenTheNextBegins(t *testing.T) {
 	s, out, c := terminal(100, 24)
-	s.Report(progress.Event{Phase: "lock", Done: 1, Unit: "tables"})
+	s.Report(progress.Event{Function: "payments", Phase: "lock"})
+	c.Advance(75 * time.Second)
 	s.draw()
-	if got := visible(out.String()); got != "lock  1 tables" {
+	if got := visible(out.String()); got != "payments lock  1m15s" {
 		t.Errorf("the terminal shows %q", got)
 	}
-	c.Advance(openEnded)
+	s.Report(progress.Event{Function: "payments", Phase: "copy", Done: 1, Unit: "tables"})
 	s.draw()
-	if got := visible(out.String()); got != "" {
-		t.Errorf("the terminal still shows %q", got)
+	if got := visible(out.String()); got != "payments copy  1 tables" {
+		t.Errorf("the terminal shows %q", got)
+	}
+	s.Report(progress.Event{Function: "payments", Phase: "lock"}) // once more
+	c.Advance(2 * time.Second)
+	s.draw()
+	if got := visible(out.String()); got != "payments lock  2.0s" {
+		t.Errorf("the terminal shows %q", got)
+	}
+}
+
+func TestWaitingForOtherPhasesDoesNotCount(t *testing.T) {
+	s, out, c := terminal(100, 24)
+	s.Report(progress.Event{Phase: "load", Total: 100 * mib})
+	c.Advance(time.Minute) // structure is made first
+	s.Report(progress.Event{Phase: "load", Total: 100 * mib})
+	c.Advance(time.Second)
+	s.Report(progress.Event{Phase: "load", Done: 50 * mib, Total: 100 * mib})
+	s.draw()
+	if got, want := visible(out.String()), "load  50.0 MiB of 100 MiB, 50%, 50.0 MiB/s, 1.0s left"; got != want {
+		t.Errorf("the terminal shows %q, want %q", got, want)
+	}
+	c.Advance(time.Second)
+	s.Report(progress.Event{Phase: "load", Done: 100 * mib, Total: 100 * mib})
+	c.Advance(10 * time.Second) // until somebody looks
+	s.draw()
+	if got, want := visible(out.String()), "load  100 MiB in 2.0s, 50.0 MiB/s"; got != want {
+		t.Errorf("the terminal shows %q, want %q", got, want)
 	}
 }
 
