@@ -203,6 +203,9 @@ func (d *decoder) expanded(path string, n ast.Node, want string, secret bool) (s
 		d.problemAt(position(n), path, err.message, err.hint)
 		return "", false
 	}
+	if secret {
+		d.checkInURL(position(n), path, raw)
+	}
 	return text, true
 }
 
