@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/rowhash"
 	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/storage/faulty"
 )
@@ -227,4 +229,123 @@ func TestSlowSiteDoesNotHoldUpARun(t *testing.T) {
 	if err != nil || states["onsite"].State != StateDurable || states["cloud"].State != StateSpooled {
 		t.Errorf("with a slow site the states are %v (%v)", states, err)
 	}
+}
+
+// A catalog rebuilt from either site alone tells what the live one tells.
+func TestRebuildFromEachSite(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	var snaps []*Snapshot
+	for i := range 4 {
+		b.clock.Advance(time.Minute)
+		tables := map[string][]byte{"t": someRows(rnd, 2000), "same": []byte("1\n")}
+		snaps = append(snaps, b.write(t, []string{"payments", "accounts"}[i%2], tables))
+	}
+	for _, s := range snaps {
+		b.durable(t, s)
+	}
+	for i, site := range b.options.Sites {
+		fresh := b.elsewhere(t, site)
+		out, err := fresh.Rebuild(t.Context(), site.Name, func(int) {})
+		if err != nil || len(out.Lost) > 0 || len(out.Damaged) > 0 || out.Snapshots != len(snaps) {
+			t.Fatalf("rebuild from %s: %+v (%v)", site.Name, out, err)
+		}
+		if err := fresh.catalog.Verify(); err != nil {
+			t.Error(err)
+		}
+		for _, want := range snaps {
+			want, liveErr := b.Snapshot(t.Context(), want.ID)
+			got, err := fresh.Snapshot(t.Context(), want.ID)
+			if err := errors.Join(liveErr, err); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("from %s (%d): %s", site.Name, i, diff)
+			}
+			for _, table := range got.Tables {
+				rd, err := fresh.Reader(got, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var w rowhash.Writer
+				if err := rd.Copy(t.Context(), table.Data, &w); err != nil {
+					t.Fatal(err)
+				}
+				if digest, _ := w.Sum(); digest.String() != table.Digest {
+					t.Errorf("table %s: digest %s, want %s", table.Name, digest, table.Digest)
+				}
+			}
+		}
+		if _, err := fresh.Rebuild(t.Context(), site.Name, func(int) {}); !errors.Is(err, ErrNotEmpty) {
+			t.Errorf("rebuilt twice: %v", err)
+		}
+	}
+}
+
+// elsewhere opens the repository on an empty host with the escrow's key and
+// one site.
+func (b *bench) elsewhere(t *testing.T, sites ...Site) *Repository {
+	t.Helper()
+	cat, err := catalog.Open(filepath.Join(t.TempDir(), "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cat.Close() })
+	o := b.options
+	o.Catalog, o.Spool, o.Sites, o.Identities = cat, t.TempDir(), sites, []age.Identity{b.escrow}
+	r, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRebuildTellsWhatIsLost(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	first := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 2000)})
+	second := b.write(t, "accounts", map[string][]byte{"t": someRows(rnd, 2000)})
+	b.durable(t, second)
+	pack := filepath.Join(b.roots["cloud"], catalog.PackName(first.Packs[0].SHA256))
+	away := filepath.Join(t.TempDir(), "pack")
+	if err := os.Rename(pack, away); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.Rename(away, pack); err != nil {
+			t.Error(err)
+		}
+	}()
+	out, err := b.elsewhere(t, b.options.Sites[1]).Rebuild(t.Context(), "cloud", func(int) {})
+	if err != nil || out.Snapshots != 1 || len(out.Lost) != 1 || out.Lost[0].Snapshot != first.ID ||
+		out.Lost[0].Missing[0] != catalog.PackName(first.Packs[0].SHA256) {
+		t.Errorf("rebuild without a pack: %+v (%v)", out, err)
+	}
+}
+
+// After a rebuild the other site is compared, not written anew, and what it
+// lacks is copied to it.
+func TestRebuiltCatalogCatchesUpTheOtherSite(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 2000)})
+	b.durable(t, snap)
+	b.stop()
+	if err := os.Remove(filepath.Join(b.roots["cloud"], catalog.PackName(snap.Packs[0].SHA256))); err != nil {
+		t.Fatal(err)
+	}
+	old := b.options.Catalog
+	b.openCatalog(t, filepath.Join(t.TempDir(), "new.db"))
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.Repository, err = Open(t.Context(), b.options); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Rebuild(t.Context(), "onsite", func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t)
+	b.durable(t, snap)
+	b.clock.Advance(time.Minute)
+	next := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)})
+	b.durable(t, next)
 }

@@ -135,7 +135,7 @@ func (p *packer) close() error {
 	if err := p.repo.spool.keep(o.file, name); err != nil {
 		return err
 	}
-	ordinals, err := p.repo.catalog.AddPack(pack, name, o.chunks(), p.repo.siteNames())
+	ordinals, err := p.repo.catalog.AddPack(pack, name, chunksOf(o.entries), p.repo.siteNames())
 	if err != nil {
 		return err
 	}
@@ -146,10 +146,11 @@ func (p *packer) close() error {
 	return nil
 }
 
-func (o *openPack) chunks() []catalog.Chunk {
-	out := make([]catalog.Chunk, len(o.entries))
+// chunksOf tells where the chunks of a footer lie.
+func chunksOf(entries []footerEntry) []catalog.Chunk {
+	out := make([]catalog.Chunk, len(entries))
 	at := uint32(headerSize)
-	for i, e := range o.entries {
+	for i, e := range entries {
 		out[i] = catalog.Chunk{ID: e.ID, Offset: at, Stored: e.Stored, Raw: e.Raw}
 		at += e.Stored
 	}

@@ -299,6 +299,11 @@ func (r *Repository) acknowledge(site Site, e catalog.Entry) error {
 func (r *Repository) sendBody(ctx context.Context, site Site, e catalog.Entry) error {
 	body, err := os.Open(r.spool.path(e.Name))
 	if os.IsNotExist(err) {
+		// It may be there from earlier: the site was away from the
+		// configuration, or the catalog is a rebuilt one.
+		if err := checkSame(ctx, site, e); !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
 		return r.copyFromOther(ctx, site, e)
 	}
 	if err != nil {
@@ -342,6 +347,11 @@ func putBody(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker
 	if !errors.Is(err, storage.ErrExists) {
 		return err
 	}
+	return checkSame(ctx, site, e)
+}
+
+// checkSame reads an object of a site and compares its digest.
+func checkSame(ctx context.Context, site Site, e catalog.Entry) error {
 	there, err := site.Store.Get(ctx, e.Name, 0, -1)
 	if err != nil {
 		return err

@@ -371,16 +371,20 @@ func (r *Repository) addCommit(s *Snapshot) error {
 	if err != nil {
 		return err
 	}
-	err = r.catalog.AddSnapshot(catalog.Snapshot{
-		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Created: c.Time,
-		Started: s.Started, Ended: s.Ended, Rows: s.Rows,
-		BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored,
-		Commit: name, CommitSize: int64(len(object)), CommitSHA256: sum(object), Sequence: seq,
-		Manifest: manifest,
-	}, r.siteNames())
-	if err != nil {
+	entry := record(s, c)
+	entry.Commit, entry.CommitSize, entry.CommitSHA256, entry.Manifest = name, int64(len(object)), sum(object), manifest
+	if err := r.catalog.AddSnapshot(entry, r.siteNames()); err != nil {
 		return err
 	}
 	r.lastCommit, r.lastTime = name, c.Time
 	return nil
+}
+
+// record is what the catalog remembers of a snapshot in a commit.
+func record(s *Snapshot, c *commit) catalog.Snapshot {
+	return catalog.Snapshot{
+		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Created: c.Time,
+		Started: s.Started, Ended: s.Ended, Rows: s.Rows,
+		BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sequence: c.Sequence,
+	}
 }
