@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
 	"github.com/saypro/backupd/internal/snapshot"
@@ -26,7 +27,7 @@ var documents = []any{
 	escrow{},
 	build{},
 	engine.Finding{},
-	engine.InitReport{},
+	engine.InitReport{}, repository.Rebuilt{},
 	engine.Status{},
 	engine.RecoveryPoint{},
 	snapshot.Result{},

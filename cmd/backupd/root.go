@@ -60,7 +60,7 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: groupNight, Title: "At 3 a.m.:"},
 	)
 	root.AddCommand(
-		newCheck(a), newInit(a), newServe(a),
+		newCheck(a), newInit(a), newServe(a), newCatalog(a),
 		newStatus(a), newSnapshot(a), newSnapshots(a), newVerify(a),
 		newRestore(a), newVersion(a),
 	)

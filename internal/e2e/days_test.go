@@ -197,6 +197,29 @@ func (w *world) damage(path string) {
 	}
 }
 
+// The host and one site are gone; the other site and the escrow's identity are
+// all that is left.
+func TestLostHost(t *testing.T) {
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t))
+	w.pg.Exec(t, someData)
+	w.must(0, "snapshot")
+	before := answer[snapshotsAnswer](w, 0, "snapshots")
+	lost := filepath.Join(w.dir, "data")
+	if err := os.Rename(lost, lost+".burnt"); err != nil {
+		t.Fatal(err)
+	}
+	w.useEscrow()
+	w.onsite.url = "http://127.0.0.1:1" // nobody there
+	w.write()
+	w.must(0, "catalog", "rebuild", "--from", "cloud")
+	after := answer[snapshotsAnswer](w, 0, "snapshots")
+	if len(after) != 1 || after[0].Snapshot != before[0].Snapshot || after[0].Sites["cloud"].State != "durable" {
+		t.Errorf("after the rebuild the recovery points are %+v", after)
+	}
+	w.must(0, "verify", "payments", "--from", "cloud", "--level", "L5")
+	w.must(2, "catalog", "rebuild", "--from", "cloud") // there is a catalog now
+}
+
 func TestDiskFull(t *testing.T) {
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t))
 	w.pg.Exec(t, someData)

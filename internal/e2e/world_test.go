@@ -67,8 +67,10 @@ type world struct {
 	cloud  endpoint
 	source string // URL of the database
 	escrow string // recipient of the escrow
-	rpo    string
-	extra  string // further keys of the function
+
+	escrowIdentity string // what is in the safe
+	rpo            string
+	extra          string // further keys of the function
 }
 
 // endpoint is where the configuration sends a site.
@@ -84,7 +86,7 @@ func newWorld(t *testing.T, pg *testenv.PG, sites *testenv.SitePair) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.escrow = escrow.Recipient().String()
+	w.escrow, w.escrowIdentity = escrow.Recipient().String(), escrow.String()
 	w.write()
 	w.must(0, "init")
 	t.Cleanup(func() {
@@ -93,6 +95,25 @@ func newWorld(t *testing.T, pg *testenv.PG, sites *testenv.SitePair) *world {
 		}
 	})
 	return w
+}
+
+// useEscrow makes the escrow's identity this host's, as after its loss; the lost
+// one's recipient takes the place of the escrow's.
+func (w *world) useEscrow() {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "identity.txt")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	own, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.escrow = own[0].(*age.X25519Identity).Recipient().String()
+	if err := os.WriteFile(path, []byte(w.escrowIdentity+"\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func endpointOf(s *testenv.Site) endpoint {

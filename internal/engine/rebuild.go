@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// Rebuild makes the catalog of a new data_dir from what one site holds. The
+// error matches [ErrDegraded] when not every recovery point of the site could
+// be brought back, and [ErrUsage] when there is a catalog already.
+func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, report progress.Reporter) (out *repository.Rebuilt, err error) {
+	if _, ok := cfg.Sites[from]; !ok {
+		return nil, fmt.Errorf("%w: site %q is not configured; there are %v", ErrUsage, from, cfg.SiteOrder)
+	}
+	e, err := Open(ctx, cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	out, err = e.repository.Rebuild(ctx, from, func(packs int) {
+		report.Report(progress.Event{Phase: "rebuild", Site: from, Done: int64(packs), Unit: "packs"})
+	})
+	switch {
+	case errors.Is(err, repository.ErrNotEmpty):
+		return out, fmt.Errorf("%w: %w", ErrUsage, err)
+	case err != nil:
+		return out, fmt.Errorf("rebuild the catalog from site %s: %w", from, err)
+	case len(out.Lost)+len(out.Damaged) > 0:
+		return out, fmt.Errorf("%w: site %s: %d recovery points cannot be brought back from it, %d of its objects are damaged",
+			ErrDegraded, from, len(out.Lost), len(out.Damaged))
+	}
+	return out, nil
+}
