@@ -17,7 +17,7 @@ import (
 	"github.com/saypro/backupd/internal/storage"
 )
 
-// ErrNotEmpty: the catalog knows snapshots already.
+// ErrNotEmpty means that the catalog knows snapshots already.
 var ErrNotEmpty = errors.New("the catalog is not empty")
 
 // Rebuilt says what Rebuild found.
