@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/saypro/backupd/internal/config"
@@ -98,6 +99,18 @@ func TestProofsEndInTheStatusOfTheWorst(t *testing.T) {
 				t.Errorf("%s: status %d, want %d", name, got, c.want)
 			}
 		}
+	}
+}
+
+func TestWhatIsNotProvenIsSaidOnce(t *testing.T) {
+	at := func(site string) verify.Result {
+		return verify.Result{Site: site, NotProven: []string{"any site but " + site + ": nothing was read from another", "how long people take"}}
+	}
+	if got := notProven([]verify.Result{at("onsite"), at("cloud")}); !slices.Equal(got, []string{"how long people take"}) {
+		t.Errorf("two sites: %q", got)
+	}
+	if got := notProven([]verify.Result{at("onsite"), at("onsite")}); len(got) != 2 {
+		t.Errorf("one site: %q", got)
 	}
 }
 

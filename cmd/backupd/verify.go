@@ -62,18 +62,13 @@ func levelHelp() string {
 
 func (a *app) showProofs(results []verify.Result) error {
 	var b strings.Builder
-	var left []string // what no proof shows, once however many proofs there were
 	for i, r := range results {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		a.showProof(&b, r)
-		for _, sentence := range r.NotProven {
-			if !slices.Contains(left, sentence) {
-				left = append(left, sentence)
-			}
-		}
 	}
+	left := notProven(results)
 	if len(left) > 0 {
 		b.WriteByte('\n')
 	}
@@ -82,6 +77,25 @@ func (a *app) showProofs(results []verify.Result) error {
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
+}
+
+// notProven lists what the proofs together do not show, each once. That one
+// says nothing about other sites goes without saying where several were read.
+func notProven(results []verify.Result) []string {
+	var left []string
+	sites := map[string]bool{}
+	for _, r := range results {
+		sites[r.Site] = true
+	}
+	for _, r := range results {
+		for _, sentence := range r.NotProven {
+			others := strings.HasPrefix(sentence, "any site but ") && len(sites) > 1
+			if !others && !slices.Contains(left, sentence) {
+				left = append(left, sentence)
+			}
+		}
+	}
+	return left
 }
 
 func (a *app) showProof(b *strings.Builder, r verify.Result) {
