@@ -22,7 +22,7 @@ func TestCheckTellsWhatToKnow(t *testing.T) {
 	}
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"ok: source market: PostgreSQL ", "ok: source market: pg_dump: /", "ok: source market: connections: a capture needs 5",
+		"ok: source market: PostgreSQL ", "ok: source market: pg_dump: pg_dump 1", "is new enough for the server's 1", "ok: source market: connections: a capture needs 5",
 		"ok: function all: all 17 tables", "the index shop.customers_name is not valid", "shop.cache is unlogged",
 		"public.distant is a foreign table", "ok: function other: the foreign key t_c_fkey of other.t refers to shop.customers, which is outside",
 		`FAILED: function lost: its scope cannot be captured: no table matches "shop.lost"`,
