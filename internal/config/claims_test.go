@@ -115,8 +115,10 @@ func TestLongestGapByDayIsTheSame(t *testing.T) {
 			from := rapid.IntRange(least, most).Draw(t, name)
 			return rapid.SampledFrom([]string{"*", fmt.Sprint(from), fmt.Sprintf("%d-%d", from, most), fmt.Sprintf("%d,%d", least, from)}).Draw(t, name)
 		}
+		// Not every minute: the plain way gives up on so many steps.
+		minute := fmt.Sprintf("0,%d", rapid.IntRange(1, 59).Draw(t, "minute"))
 		hour := fmt.Sprint(rapid.IntRange(0, 23).Draw(t, "hour"))
-		e := strings.Join([]string{field("minute", 0, 3), hour, field("day", 1, 28), field("month", 1, 12), field("weekday", 0, 6)}, " ")
+		e := strings.Join([]string{minute, hour, field("day", 1, 28), field("month", 1, 12), field("weekday", 0, 6)}, " ")
 		s, err := ParseCron(e)
 		if err != nil {
 			t.Fatal(err)
