@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -111,6 +112,9 @@ func (d *tables) copyPiece(ctx context.Context, p piece) error {
 	return err
 }
 
+// rowBuffer is how many bytes of rows are handed on at once.
+const rowBuffer = 64 << 10
+
 // copyPart stores the rows of one part and checks that they are as many as the
 // source says it sent.
 func (d *tables) copyPart(ctx context.Context, table postgres.Table, part postgres.Part) (repository.Part, error) {
@@ -119,7 +123,12 @@ func (d *tables) copyPart(ctx context.Context, table postgres.Table, part postgr
 	if err != nil {
 		return repository.Part{}, wrap(err)
 	}
-	sent, err := d.capture.CopyPart(ctx, table, part, io.MultiWriter(rows, d.meter))
+	// The source hands over row by row; what follows does better with more.
+	buffer := bufio.NewWriterSize(io.MultiWriter(rows, d.meter), rowBuffer)
+	sent, err := d.capture.CopyPart(ctx, table, part, buffer)
+	if err == nil {
+		err = buffer.Flush()
+	}
 	stored, closeErr := rows.Close()
 	switch {
 	case err != nil:
