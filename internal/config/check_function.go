@@ -68,6 +68,9 @@ func (c *checker) checkScope(path string, f Function) {
 			c.problem(at, c.shown(at)+" is not the name of a table", "write schema.table, such as catalog.products or catalog.stock_*")
 		}
 	}
+	if len(f.Schemas) > 0 && len(f.Tables) > 0 {
+		c.problem(join(path, "tables"), "schemas and tables at once", `write whole schemas as tables too ("schema.*"), or make two functions of it`)
+	}
 	for key, n := range map[string]int{"schemas": len(f.Schemas), "tables": len(f.Tables)} {
 		if at := join(path, key); n == 0 && c.has(at) && !c.bad[at] {
 			c.problem(at, "an empty list", "name at least one, or remove the key; with neither schemas nor tables the whole database is meant")

@@ -119,6 +119,7 @@ var bad = []struct {
 	{"level unknown", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: high}"}},
 	{"prove.every zero", []string{"rpo: 5m", "rpo: 5m\n    prove: {every: 0s}"}},
 	{"schemas not a list", []string{"schemas: [payments]", "schemas: payments"}},
+	{"schemas and tables", []string{"schemas: [payments]", "schemas: [payments]\n    tables: [shared.rates]"}},
 	{"schemas empty", []string{"schemas: [payments]", "schemas: []"}},
 	{"schema with a table", []string{"schemas: [payments]", "schemas: [payments.cards]"}},
 	{"table without schema", []string{`"catalog.products"`, "products"}},

@@ -106,8 +106,8 @@ type Function struct {
 	Source string `yaml:"source" jsonschema:"required"`
 	// Schemas that belong to the function; * matches any part of a name.
 	Schemas []string `yaml:"schemas"`
-	// Tables that belong to the function, as schema.name; * matches any part
-	// of a name.
+	// Tables that belong to the function instead of whole schemas, as
+	// schema.name; * matches any part of a name.
 	Tables []string `yaml:"tables"`
 	// LargeObjects says that the database's large objects belong to the
 	// function. Default false.
