@@ -235,10 +235,18 @@ func TestDatabaseGoneInTheMiddle(t *testing.T) {
 	pg := testenv.PrivatePostgres(t, nil)
 	w := newWorld(t, pg, testenv.Sites(t))
 	w.pg.Exec(t, someData)
-	w.pg.Exec(t, "INSERT INTO payments.transactions (amount, note) SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 200000) g")
+	w.pg.Exec(t, "INSERT INTO payments.transactions (amount, note) SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 300000) g")
+	watch := pg.Conn(t)
 	done := make(chan outcome, 1)
 	go func() { done <- w.run("snapshot", "payments") }()
-	time.Sleep(700 * time.Millisecond)
+	for copying, end := 0, time.Now().Add(time.Minute); copying == 0; time.Sleep(time.Millisecond) {
+		if err := watch.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_progress_copy").Scan(&copying); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no COPY was seen: %s", <-done)
+		}
+	}
 	pg.Kill()
 	o := <-done
 	if o.code != 1 || !strings.Contains(o.stderr, "payments") || !strings.Contains(o.stderr, "market") {
