@@ -94,7 +94,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 	if err != nil {
 		return out, err
 	}
-	oldest, any, err := e.catalog.Oldest(f.Name)
+	oldest, found, err := e.catalog.Oldest(f.Name)
 	if err != nil {
 		return out, err
 	}
@@ -112,7 +112,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs,
 	out.Running = e.running[f.Name]
 	e.mu.Unlock()
 	out.Reasons = reasons(f, out, e.cfg.SiteOrder, now)
-	if any {
+	if found {
 		out.Reasons = append(out.Reasons, overdue(f, proofs, e.cfg.SiteOrder, oldest, now)...)
 	}
 	if plan == nil {

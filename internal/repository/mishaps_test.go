@@ -349,3 +349,21 @@ func TestRebuiltCatalogCatchesUpTheOtherSite(t *testing.T) {
 	next := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)})
 	b.durable(t, next)
 }
+
+// What could not be finished must not keep the space that was missing.
+func TestSpoolKeepsNothingUnfinished(t *testing.T) {
+	s, err := openSpool(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(s.path("c/in-the-way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.put("c/in-the-way", []byte("x")); !errors.Is(err, ErrSpool) {
+		t.Errorf("put over a directory: %v", err)
+	}
+	left, err := os.ReadDir(s.temporary())
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}

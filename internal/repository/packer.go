@@ -126,7 +126,7 @@ func (p *packer) close() error {
 	footer := o.aead.Seal(nil, sealNonce(o.size), encodeFooter(o.entries), additional(p.repo.id, sealFooter, nil))
 	footer = binary.BigEndian.AppendUint32(footer, uint32(len(footer)))
 	if err := o.write(append(footer, packEnd...)); err != nil {
-		_ = o.file.Close() // the write error says more
+		p.repo.spool.discard(o.file)
 		return fmt.Errorf("%w: %s: %w", ErrSpool, o.file.Name(), err)
 	}
 	pack := catalog.Pack{Size: o.size, Key: p.repo.key.id, Salt: o.salt}
@@ -170,8 +170,7 @@ func (p *packer) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open != nil {
-		_ = p.open.file.Close()
-		_ = os.Remove(p.open.file.Name()) // else the next start removes it
+		p.repo.spool.discard(p.open.file)
 		p.open = nil
 	}
 }

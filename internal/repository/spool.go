@@ -54,7 +54,15 @@ func (s *spool) create() (*os.File, error) {
 	return f, nil
 }
 
-// keep makes a finished file durable under the name of its object.
+// discard drops a file that will not be finished, and with it the space that
+// it takes. What cannot be removed now is at the next start.
+func (s *spool) discard(f *os.File) {
+	_ = f.Close() // it may be closed already
+	_ = os.Remove(f.Name())
+}
+
+// keep makes a finished file durable under the name of its object; one that
+// cannot be is dropped.
 func (s *spool) keep(f *os.File, name string) error {
 	err := f.Sync()
 	if closeErr := f.Close(); err == nil {
@@ -67,6 +75,7 @@ func (s *spool) keep(f *os.File, name string) error {
 		err = syncDir(s.dir)
 	}
 	if err != nil {
+		s.discard(f)
 		return fmt.Errorf("%w: %s: %w", ErrSpool, name, err)
 	}
 	return nil
@@ -79,7 +88,7 @@ func (s *spool) put(name string, body []byte) error {
 		return err
 	}
 	if _, err := f.Write(body); err != nil {
-		_ = f.Close()
+		s.discard(f)
 		return fmt.Errorf("%w: %s: %w", ErrSpool, name, err)
 	}
 	return s.keep(f, name)
