@@ -17,9 +17,6 @@ const (
 	headerSize  = 8 + 8 + 32 // magic, key id, salt
 	// trailerSize is the length of the sealed footer and the closing magic.
 	trailerSize = 4 + 8
-	// A pack is closed when it reaches packTarget, so that it is one request
-	// to write it and one to read it.
-	packTarget = 16 << 20
 	// maxPack bounds what a reader will take for a pack.
 	maxPack = 64 << 20
 

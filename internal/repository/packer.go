@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 )
 
 // sealable is a chunk that is compressed and waits to be sealed into a pack.
@@ -71,6 +72,7 @@ func (p *packer) add(chunks []sealable) error {
 		if err := p.open.seal(p.repo.id, ch); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrSpool, p.open.file.Name(), err)
 		}
+		crash.Point(crash.PackSealed)
 		p.pending[ch.id] = ch.raw
 		if p.open.size >= packTarget {
 			if err := p.close(); err != nil {
@@ -97,6 +99,7 @@ func (p *packer) begin() error {
 	if err := o.write(header(packMagic, p.repo.key.id, o.salt[:])); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrSpool, o.file.Name(), err)
 	}
+	crash.Point(crash.PackBegun)
 	return nil
 }
 
@@ -129,16 +132,19 @@ func (p *packer) close() error {
 		p.repo.spool.discard(o.file)
 		return fmt.Errorf("%w: %s: %w", ErrSpool, o.file.Name(), err)
 	}
+	crash.Point(crash.PackClosed)
 	pack := catalog.Pack{Size: o.size, Key: p.repo.key.id, Salt: o.salt}
 	o.sum.Sum(pack.SHA256[:0])
 	name := catalog.PackName(pack.SHA256)
 	if err := p.repo.spool.keep(o.file, name); err != nil {
 		return err
 	}
+	crash.Point(crash.PackKept)
 	ordinals, err := p.repo.catalog.AddPack(pack, name, chunksOf(o.entries), p.repo.siteNames())
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.PackQueued)
 	p.packs.add(ordinals...)
 	p.stored += o.size
 	clear(p.pending)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -57,6 +58,7 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 	if err := b.readPacks(ctx); err != nil {
 		return &b.out, err
 	}
+	crash.Point(crash.RebuildPacks)
 	if err := b.readCommits(ctx); err != nil {
 		return &b.out, err
 	}
@@ -67,6 +69,7 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 		if _, err := r.catalog.ResetSite(other.Name); err != nil {
 			return &b.out, err
 		}
+		crash.Point(crash.RebuildQueued)
 	}
 	r.commitMu.Lock()
 	defer r.commitMu.Unlock()
@@ -132,6 +135,7 @@ func (b *rebuilder) readFooters(ctx context.Context, page []storage.Info) error 
 		if _, err := b.catalog.AddPack(packs[i], info.Name, chunks[i], nil); err != nil {
 			return err
 		}
+		crash.Point(crash.RebuildPack)
 		b.packs[packs[i].SHA256] = packs[i].Size
 		b.out.Packs++
 		b.tick(b.out.Packs)
@@ -212,6 +216,7 @@ func (b *rebuilder) readCommits(ctx context.Context) error {
 				return err
 			}
 		}
+		crash.Point(crash.RebuildCommit)
 		return nil
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/saypro/backupd/internal/crash"
 )
 
 // spool is the directory where objects wait until every site has them.
@@ -51,6 +53,7 @@ func (s *spool) create() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
+	crash.Point(crash.SpoolCreated)
 	return f, nil
 }
 
@@ -64,14 +67,17 @@ func (s *spool) discard(f *os.File) {
 // keep makes a finished file durable under the name of its object; one that
 // cannot be is dropped.
 func (s *spool) keep(f *os.File, name string) error {
+	crash.Point(crash.SpoolWritten)
 	err := f.Sync()
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	if err == nil {
+		crash.Point(crash.SpoolSynced)
 		err = os.Rename(f.Name(), s.path(name))
 	}
 	if err == nil {
+		crash.Point(crash.SpoolRenamed)
 		err = syncDir(s.dir)
 	}
 	if err != nil {
@@ -124,6 +130,7 @@ func (s *spool) sweep(waiting func(name string) (bool, error)) error {
 		if err := s.remove(name); err != nil {
 			return err
 		}
+		crash.Point(crash.SpoolSwept)
 	}
 	return nil
 }

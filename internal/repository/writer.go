@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/rowhash"
 )
 
@@ -301,6 +302,7 @@ func (w *Writer) Commit(ctx context.Context, s *Snapshot) error {
 	if err := w.packer.finish(); err != nil {
 		return err
 	}
+	crash.Point(crash.CommitReady)
 	s.BytesRaw, s.BytesNew, s.BytesStored = w.raw.Load(), w.fresh.Load(), w.packer.stored
 	s.Rows = 0
 	for i := range s.Tables {
@@ -355,6 +357,7 @@ func (r *Repository) addCommit(s *Snapshot) error {
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.CommitNumbered)
 	c := &commit{
 		Format: Format, Writer: r.writer, Sequence: seq, Time: r.commitTime(),
 		Previous: r.lastCommit, Snapshots: []*Snapshot{s},
@@ -367,6 +370,7 @@ func (r *Repository) addCommit(s *Snapshot) error {
 	if err := r.spool.put(name, object); err != nil {
 		return err
 	}
+	crash.Point(crash.CommitKept)
 	manifest, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -376,6 +380,7 @@ func (r *Repository) addCommit(s *Snapshot) error {
 	if err := r.catalog.AddSnapshot(entry, r.siteNames()); err != nil {
 		return err
 	}
+	crash.Point(crash.CommitQueued)
 	r.lastCommit, r.lastTime = name, c.Time
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/snapshot/content"
@@ -71,6 +72,7 @@ func (l *Loader) Open(ctx context.Context) error {
 	if l.archive, err = fetchArchive(ctx, l.Reader, l.Snapshot, l.TempDir); err != nil {
 		return err
 	}
+	crash.Point(crash.RestoreFetched)
 	for name, v := range map[string]any{
 		content.Globals: &l.globals, content.Structure: &l.structure,
 		content.Sequences: &l.sequences, content.Outside: &l.outside,
@@ -121,6 +123,7 @@ func (l *Loader) Load(ctx context.Context, to *postgres.Target) (Loaded, error) 
 	if l.unrestored, err = to.PostData(ctx, l.archive, l.Jobs, l.outside); err != nil {
 		return Loaded{}, err
 	}
+	crash.Point(crash.RestoreIndexed)
 	return l.loaded(), nil
 }
 
@@ -129,10 +132,16 @@ func (l *Loader) loadData(ctx context.Context, to *postgres.Target) error {
 	if err := to.PreData(ctx, l.archive, l.globals); err != nil {
 		return err
 	}
+	crash.Point(crash.RestorePreData)
 	if err := newRows(l, to).load(ctx); err != nil {
 		return err
 	}
-	return to.SetSequences(ctx, l.sequences)
+	crash.Point(crash.RestoreRows)
+	if err := to.SetSequences(ctx, l.sequences); err != nil {
+		return err
+	}
+	crash.Point(crash.RestoreSequences)
+	return nil
 }
 
 func (l *Loader) loaded() Loaded {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/source/postgres"
@@ -51,6 +52,7 @@ func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Rep
 	if err := r.Catalog.PutRun(&run); err != nil {
 		return k.result, fmt.Errorf("restore of %s: record the run: %w", req.Function, err)
 	}
+	crash.Point(crash.RestoreRecorded)
 	err := k.restore(ctx)
 	if postgres.NotMember(err) && !req.NoOwner {
 		err = fmt.Errorf("%w; make the role that restores a member of that role, restore as superuser, "+
@@ -72,6 +74,7 @@ func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Rep
 	if recordErr := r.record(&run, k.result, err); recordErr != nil {
 		r.Log.Error("the end of a restore could not be recorded", "function", req.Function, "error", recordErr)
 	}
+	crash.Point(crash.RestoreEnded)
 	return k.result, err
 }
 
@@ -156,12 +159,15 @@ func (k *job) restore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.RestoreProvided)
 	if err := k.fill(ctx, p); err != nil {
 		return err
 	}
+	crash.Point(crash.RestoreUnmarked)
 	if err := p.finish(ctx); err != nil {
 		return err
 	}
+	crash.Point(crash.RestorePlaced)
 	k.result.KeptDatabase = p.keptAs
 	return nil
 }
@@ -180,6 +186,7 @@ func (k *job) fill(ctx context.Context, p *place) (err error) {
 	if err := to.MarkUnfinished(ctx, fmt.Sprintf("snapshot %s of %s", k.info.ID, k.info.Function)); err != nil {
 		return err
 	}
+	crash.Point(crash.RestoreMarked)
 	loaded, err := k.load.Load(ctx, to)
 	if err != nil {
 		return err
@@ -198,6 +205,7 @@ func (k *job) fill(ctx context.Context, p *place) (err error) {
 		if err := k.check(ctx, to); err != nil {
 			return err
 		}
+		crash.Point(crash.RestoreChecked)
 	}
 	return to.MarkFinished(ctx)
 }

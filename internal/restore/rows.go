@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/rowhash"
@@ -107,6 +108,7 @@ func (r *rows) copyIn(ctx context.Context, s stretch) error {
 		return fmt.Errorf("%w: %d rows were read and the database took %d where the snapshot has %d",
 			ErrDiffers, digest.Rows, loaded, s.run.Rows)
 	}
+	crash.Point(crash.RestoreStretch)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sums[s.table].Merge(digest)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/snapshot/content"
@@ -33,6 +34,7 @@ func (k *taking) capture(ctx context.Context) (snap *repository.Snapshot, err er
 	if err != nil {
 		return nil, err
 	}
+	crash.Point(crash.SnapshotLocked)
 	// It is closed as soon as everything is read; closing again does nothing.
 	release := func() error { return capture.Close(context.WithoutCancel(ctx)) }
 	defer func() { err = errors.Join(err, release()) }()
@@ -42,9 +44,11 @@ func (k *taking) capture(ctx context.Context) (snap *repository.Snapshot, err er
 		if err != nil {
 			return err
 		}
+		crash.Point(crash.SnapshotRead)
 		if err := release(); err != nil {
 			return k.wrap("ending the capture", err)
 		}
+		crash.Point(crash.SnapshotReleased)
 		return k.commit(ctx, w, snap, scope)
 	})
 	return snap, err
@@ -156,6 +160,7 @@ func (k *taking) commit(ctx context.Context, w *repository.Writer, snap *reposit
 	if err := w.Commit(ctx, snap); err != nil {
 		return k.wrap("committing", err)
 	}
+	crash.Point(crash.SnapshotCommitted)
 	return nil
 }
 

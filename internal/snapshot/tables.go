@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/rowhash"
@@ -99,6 +100,7 @@ func (d *tables) copyPiece(ctx context.Context, p piece) error {
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.SnapshotPart)
 	d.mu.Lock()
 	d.parts[p.table][p.part] = part
 	d.left[p.table]--

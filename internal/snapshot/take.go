@@ -12,6 +12,7 @@ import (
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 )
@@ -30,6 +31,7 @@ func (t *Taker) Take(ctx context.Context, fn config.Function, report progress.Re
 	if err := t.Catalog.PutRun(&run); err != nil {
 		return Result{Function: fn.Name}, fmt.Errorf("snapshot of %s: record the run: %w", fn.Name, err)
 	}
+	crash.Point(crash.SnapshotRecorded)
 	k := &taking{
 		Taker: t, fn: fn, report: report, phases: progress.NewPhases(t.Clock),
 		result: Result{Function: fn.Name, Started: run.Started.UTC()},
@@ -48,6 +50,7 @@ func (t *Taker) Take(ctx context.Context, fn config.Function, report progress.Re
 	if err := t.record(&run, k.result, err); err != nil {
 		t.Log.Error("the end of a run could not be recorded", "function", fn.Name, "error", err)
 	}
+	crash.Point(crash.SnapshotEnded)
 	return k.result, err
 }
 
@@ -102,6 +105,7 @@ func (k *taking) await(ctx context.Context) error {
 			})
 		},
 	})
+	crash.Point(crash.SnapshotAwaited)
 	k.result.Sites = map[string]SiteState{}
 	durable := 0
 	var missing []string

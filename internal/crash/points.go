@@ -1,0 +1,72 @@
+package crash
+
+import "slices"
+
+// Name names a point: a moment between two steps that change something on the
+// disk, at a site or in a database.
+type Name string
+
+// Where a program can be made to end. Each name says what has just happened.
+const (
+	// A snapshot of a function, from the record of its run to the record of its
+	// end.
+	SnapshotRecorded  Name = "snapshot-recorded"  // the run is in the catalog
+	SnapshotLocked    Name = "snapshot-locked"    // the source has given a view
+	SnapshotPart      Name = "snapshot-part"      // the rows of one part of a table are read
+	SnapshotRead      Name = "snapshot-read"      // everything is read, the source still held
+	SnapshotReleased  Name = "snapshot-released"  // the source is let go of
+	SnapshotCommitted Name = "snapshot-committed" // the recovery point exists here
+	SnapshotAwaited   Name = "snapshot-awaited"   // the sites have it, or were waited for
+	SnapshotEnded     Name = "snapshot-ended"     // the end of the run is in the catalog
+
+	// Packs and commits on their way into the spool and the catalog.
+	PackBegun      Name = "pack-begun"      // a pack has its header
+	PackSealed     Name = "pack-sealed"     // a pack has one chunk more
+	PackClosed     Name = "pack-closed"     // a pack has its footer
+	PackKept       Name = "pack-kept"       // a pack is in the spool, the catalog knows nothing of it
+	PackQueued     Name = "pack-queued"     // a pack is in the outboxes
+	CommitReady    Name = "commit-ready"    // all packs are in the outboxes, there is no commit
+	CommitNumbered Name = "commit-numbered" // the number of the commit is taken
+	CommitKept     Name = "commit-kept"     // a commit is in the spool, the catalog knows nothing of it
+	CommitQueued   Name = "commit-queued"   // a commit is in the outboxes
+
+	// Files of the spool, of packs and commits alike.
+	SpoolCreated Name = "spool-created" // a file without content, under a temporary name
+	SpoolWritten Name = "spool-written" // its content is whole, not yet safe from a loss of power
+	SpoolSynced  Name = "spool-synced"  // its content is safe, the name temporary
+	SpoolRenamed Name = "spool-renamed" // it has its name, which is not yet safe
+	SpoolSwept   Name = "spool-swept"   // a start has removed something that nothing waits for
+
+	// The catalog made anew from a site.
+	RebuildPack   Name = "rebuild-pack"   // one pack is in the catalog
+	RebuildPacks  Name = "rebuild-packs"  // all packs are, no snapshot
+	RebuildCommit Name = "rebuild-commit" // the snapshots of one commit are
+	RebuildQueued Name = "rebuild-queued" // everything is queued for one other site
+
+	// A restore.
+	RestoreRecorded  Name = "restore-recorded"  // the run is in the catalog
+	RestoreFetched   Name = "restore-fetched"   // the schema is in a file
+	RestoreProvided  Name = "restore-provided"  // there is a database to fill
+	RestoreMarked    Name = "restore-marked"    // it has the mark of an unfinished restore
+	RestorePreData   Name = "restore-pre-data"  // it has its empty tables
+	RestoreStretch   Name = "restore-stretch"   // it has some rows more
+	RestoreRows      Name = "restore-rows"      // it has all rows
+	RestoreSequences Name = "restore-sequences" // its sequences are set
+	RestoreIndexed   Name = "restore-indexed"   // it has its indexes and constraints
+	RestoreChecked   Name = "restore-checked"   // it was compared with the snapshot
+	RestoreUnmarked  Name = "restore-unmarked"  // the mark is taken away
+	RestorePlaced    Name = "restore-placed"    // it has the name of the target
+	RestoreEnded     Name = "restore-ended"     // the end of the run is in the catalog
+)
+
+var points = []Name{
+	SnapshotRecorded, SnapshotLocked, SnapshotPart, SnapshotRead, SnapshotReleased, SnapshotCommitted, SnapshotAwaited, SnapshotEnded,
+	PackBegun, PackSealed, PackClosed, PackKept, PackQueued, CommitReady, CommitNumbered, CommitKept, CommitQueued,
+	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept,
+	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
+	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,
+	RestoreIndexed, RestoreChecked, RestoreUnmarked, RestorePlaced, RestoreEnded,
+}
+
+// Points returns every name.
+func Points() []Name { return slices.Clone(points) }

@@ -1,0 +1,7 @@
+//go:build !crash
+
+package repository
+
+// packTarget is the size at which a pack is closed, so that it is one request
+// to write it and one to read it.
+const packTarget = 16 << 20
