@@ -30,8 +30,12 @@ func (c *checker) check() {
 			c.problem(section.name, "at least one is needed", "write for example "+section.example)
 		}
 	}
+	c.checkSpool()
+	c.checkScrub()
+	c.checkSweep()
 	c.checkSites()
 	c.checkSources()
+	c.checkGrace()
 	c.checkFunctions()
 	c.checkClaims()
 	c.checkScratch()

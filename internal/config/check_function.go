@@ -31,6 +31,7 @@ func (c *checker) checkFunctions() {
 		c.checkObjectives(path, f)
 		c.positive(join(path, "prove.every"), &f.Prove.Every, DefaultProveEvery)
 		c.checkLevel(join(path, "prove.level"), &f.Prove.Level)
+		c.checkKeep(join(path, "keep"), f.Keep)
 		c.cfg.Functions[name] = f
 	}
 }

@@ -46,16 +46,21 @@ func (c *checker) checkSite(path string, s *Site) {
 	if !c.oneOf(join(path, "kind"), s.Kind, "minio", "s3", "dir") {
 		return
 	}
+	c.checkRate(join(path, "max_rate"), s.MaxRate)
 	if s.Kind == "dir" {
 		c.required(join(path, "path"), s.Path)
 		c.absolute(join(path, "path"), s.Path)
-		c.foreign(path, s.Kind, "endpoint", "region", "bucket", "prefix", "access_key", "access_key_file", "secret_key", "secret_key_file")
+		c.foreign(path, s.Kind, "endpoint", "region", "bucket", "prefix", "access_key", "access_key_file", "secret_key", "secret_key_file",
+			"sweeper_access_key", "sweeper_access_key_file", "sweeper_secret_key", "sweeper_secret_key_file", "lock", "request_prices")
 		return
 	}
 	c.foreign(path, s.Kind, "path")
 	c.checkBucket(path, s)
 	c.checkEndpoint(path, s)
 	c.checkAccess(path, s)
+	c.checkSweeper(path, s)
+	c.checkLock(join(path, "lock"), s.Lock)
+	c.checkPrices(join(path, "request_prices"), s)
 }
 
 // foreign reports keys that mean nothing for the kind.
@@ -113,18 +118,36 @@ func (c *checker) checkEndpoint(path string, s *Site) {
 // checkAccess reads keys from their files and wants both keys or, where a
 // chain of other places can be asked, none.
 func (c *checker) checkAccess(path string, s *Site) {
-	access := Secret(s.AccessKey)
-	hasAccess := c.fromFile(path, "access_key", &access, s.AccessKeyFile)
-	s.AccessKey = access.Reveal()
-	hasSecret := c.fromFile(path, "secret_key", &s.SecretKey, s.SecretKeyFile)
+	hasAccess, hasSecret := c.keyPair(path, "", &s.AccessKey, s.AccessKeyFile, &s.SecretKey, s.SecretKeyFile)
 	hint := "give both, or for kind s3 none to use the AWS chain"
+	c.halfPair(path, "", hasAccess, hasSecret, hint)
+	if !hasAccess && !hasSecret && s.Kind == "minio" {
+		c.problem(join(path, "access_key"), "missing", "a site of kind minio needs access_key and secret_key, or the same with _file")
+	}
+}
+
+// checkSweeper reads the key that may delete, both halves or none.
+func (c *checker) checkSweeper(path string, s *Site) {
+	hasAccess, hasSecret := c.keyPair(path, "sweeper_", &s.SweeperAccessKey, s.SweeperAccessKeyFile, &s.SweeperSecretKey, s.SweeperSecretKeyFile)
+	c.halfPair(path, "sweeper_", hasAccess, hasSecret, "give both, or none to sweep with the normal key")
+}
+
+// keyPair fills both halves of a key from their files. It says which of them
+// the configuration gives.
+func (c *checker) keyPair(path, kind string, access *string, accessFile string, secret *Secret, secretFile string) (hasAccess, hasSecret bool) {
+	value := Secret(*access)
+	hasAccess = c.fromFile(path, kind+"access_key", &value, accessFile)
+	*access = value.Reveal()
+	return hasAccess, c.fromFile(path, kind+"secret_key", secret, secretFile)
+}
+
+func (c *checker) halfPair(path, kind string, hasAccess, hasSecret bool, hint string) {
+	access, secret := kind+"access_key", kind+"secret_key"
 	switch {
 	case hasAccess && !hasSecret:
-		c.problem(join(path, "secret_key"), "access_key is given without its secret_key", hint)
+		c.problem(join(path, secret), access+" is given without its "+secret, hint)
 	case hasSecret && !hasAccess:
-		c.problem(join(path, "access_key"), "secret_key is given without its access_key", hint)
-	case !hasAccess && s.Kind == "minio":
-		c.problem(join(path, "access_key"), "missing", "a site of kind minio needs access_key and secret_key, or the same with _file")
+		c.problem(join(path, access), secret+" is given without its "+access, hint)
 	}
 }
 

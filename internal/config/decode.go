@@ -110,6 +110,7 @@ func (d *decoder) decode(root ast.Node, cfg *Config) {
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
+	sizeType     = reflect.TypeFor[Size]()
 	secretType   = reflect.TypeFor[Secret]()
 )
 
@@ -125,14 +126,21 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value) {
 	switch {
 	case v.Type() == durationType:
 		d.duration(path, n, v)
+	case v.Type() == sizeType:
+		d.size(path, n, v)
 	case v.Kind() == reflect.String:
 		d.text(path, n, v)
 	case v.Kind() == reflect.Int:
 		d.integer(path, n, v)
 	case v.Kind() == reflect.Bool:
 		d.boolean(path, n, v)
+	case v.Kind() == reflect.Float64:
+		d.number(path, n, v)
 	case v.Kind() == reflect.Slice:
 		d.list(path, n, v)
+	case v.Kind() == reflect.Pointer: // to a struct that may be left out
+		v.Set(reflect.New(v.Type().Elem()))
+		d.mapping(path, n, v.Elem())
 	default: // struct or map: the only other kinds in the types
 		d.mapping(path, n, v)
 	}
@@ -213,49 +221,6 @@ func (d *decoder) text(path string, n ast.Node, v reflect.Value) {
 	if s, ok := d.expanded(path, n, "a text", v.Type() == secretType); ok {
 		v.SetString(s)
 	}
-}
-
-func (d *decoder) duration(path string, n ast.Node, v reflect.Value) {
-	s, ok := d.expanded(path, n, "a duration such as 15m", false)
-	if !ok {
-		return
-	}
-	t, err := ParseDuration(s)
-	if err != nil {
-		hint := "write a number with a unit: 30s, 15m, 6h, 2d or 1w, also together as in 1h30m"
-		if strings.HasPrefix(s, "-") {
-			hint = "remove the minus"
-		} else if _, e := strconv.ParseFloat(s, 64); e == nil {
-			hint = "a number needs its unit: " + d.raw[path] + "s for seconds, " + d.raw[path] + "m for minutes"
-		}
-		d.problem(path, d.shown(path)+" is not a duration", hint)
-		return
-	}
-	v.SetInt(int64(t))
-}
-
-func (d *decoder) integer(path string, n ast.Node, v reflect.Value) {
-	s, ok := d.scalar(path, n, "a whole number")
-	if !ok {
-		return
-	}
-	i, err := strconv.ParseInt(s, 10, 32)
-	if _, isInt := n.(*ast.IntegerNode); err != nil || !isInt {
-		d.problem(path, quote(s)+" is not a whole number", "write digits only, without quotes or ${…}")
-		return
-	}
-	v.SetInt(i)
-}
-
-func (d *decoder) boolean(path string, n ast.Node, v reflect.Value) {
-	b, ok := n.(*ast.BoolNode)
-	if !ok {
-		if s, scalar := d.scalar(path, n, "true or false"); scalar {
-			d.problem(path, quote(s)+" is neither true nor false", "write true or false")
-		}
-		return
-	}
-	v.SetBool(b.Value)
 }
 
 func (d *decoder) list(path string, n ast.Node, v reflect.Value) {
@@ -347,7 +312,7 @@ func (d *decoder) field(path, key string, it *ast.MapNodeIter, v reflect.Value) 
 	d.keys[path] = append(d.keys[path], key)
 	at := join(path, key)
 	d.value(at, it.Value(), v.Field(i))
-	if k := v.Field(i).Kind(); d.has(at) && (k == reflect.Struct || k == reflect.Map) {
+	if k := v.Field(i).Kind(); d.has(at) && (k == reflect.Struct || k == reflect.Map || k == reflect.Pointer) {
 		d.at[at] = position(it.Key()) // what is missing inside is reported at the key
 	}
 }

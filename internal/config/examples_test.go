@@ -40,16 +40,30 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}} {
+	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
 		for key := range fields(typeOf(v)) {
 			if !regexp.MustCompile(`(?m)\b` + key + `\b`).Match(text) {
 				t.Errorf("%T: nothing about %s", v, key)
 			}
 		}
 	}
+	// What may be left out without a default is right as it is shown.
+	shown := string(text)
+	for _, line := range []string{"max_rate: 20MiB", "lock: {mode: compliance, for: 35d}", "keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}"} {
+		if !strings.Contains(shown, "# "+line+"\n") {
+			t.Errorf("no commented line %q", line)
+		}
+		shown = strings.Replace(shown, "# "+line+"\n", line+"\n", 1)
+	}
+	if _, err := Parse("backupd.yaml", []byte(shown), func(string) (string, bool) { return recipient, true }); err != nil {
+		t.Error(err)
+	}
 	// With its defaults written out the file must mean the same.
 	out := string(text)
-	for _, line := range []string{"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "large_objects: false", "level: L5", "scratch: {kind: instance}"} {
+	for _, line := range []string{
+		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "large_objects: false", "level: L5", "scratch: {kind: instance}",
+		"spool: {max_bytes: 32GiB}", "scrub: {every: 30d}", "sweep: {every: 24h, grace: 24h, max_rewrite: 4GiB}", "request_prices: {write: 0.005, read: 0.0004}",
+	} {
 		if !strings.Contains(out, "# "+line+"\n") {
 			t.Errorf("no commented line %q", line)
 		}

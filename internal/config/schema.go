@@ -40,6 +40,7 @@ func Schema() ([]byte, error) {
 			p.MinProperties = &one
 		}
 	}
+	allowNever(s)
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("schema of the configuration: %w", err)
@@ -47,11 +48,25 @@ func Schema() ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
+// allowNever adds the word to the durations that it may stand for.
+func allowNever(s *jsonschema.Schema) {
+	if def, ok := s.Definitions["Scrub"]; ok {
+		if every, ok := def.Properties.Get("every"); ok {
+			every.Pattern += "|^never$"
+		}
+	}
+}
+
 // schemaOf describes the types that are texts in the file.
 func schemaOf(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case durationType:
 		return &jsonschema.Schema{Type: "string", Pattern: durationForm.String() + `|\$\{`, Examples: []any{"30s", "15m", "6h", "1d", "1w"}}
+	case sizeType:
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+			{Type: "string", Pattern: sizeForm.String() + `|\$\{`, Examples: []any{"512KiB", "20MiB", "32GiB", "1TiB"}},
+			{Type: "integer", Minimum: "0"},
+		}}
 	case secretType:
 		return &jsonschema.Schema{Type: "string"}
 	}

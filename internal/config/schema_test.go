@@ -88,6 +88,9 @@ func TestSchemaAcceptsTheConfigurations(t *testing.T) {
 	if err := validate(t, s, base); err != nil {
 		t.Errorf("base: %v", err)
 	}
+	if err := validate(t, s, edit(t, storageKeys...)); err != nil {
+		t.Errorf("base with the keys of storage: %v", err)
+	}
 }
 
 func TestSchemaRefuses(t *testing.T) {
@@ -104,6 +107,15 @@ func TestSchemaRefuses(t *testing.T) {
 		"level of later":            {"rto: 1h", "rto: 1h\n    prove: {level: L6}"},
 		"rpo missing":               {"    rpo: 5m\n", ""},
 		"no recipient":              {"[" + recipient + "]", "[]"},
+		"bad size":                  {"version: 1", "version: 1\nspool: {max_bytes: plenty}"},
+		"size in another spelling":  {"version: 1", "version: 1\nspool: {max_bytes: 32G}"},
+		"negative size":             {"version: 1", "version: 1\nspool: {max_bytes: -1}"},
+		"scrub off by zero":         {"version: 1", "version: 1\nscrub: {every: off}"},
+		"rpo never":                 {"rpo: 5m", "rpo: never"},
+		"lock without time":         {"kind: s3,", "kind: s3, lock: {mode: compliance},"},
+		"lock of another mode":      {"kind: s3,", "kind: s3, lock: {mode: hard, for: 35d},"},
+		"price as text":             {"kind: s3,", "kind: s3, request_prices: {read: cheap},"},
+		"negative keep":             {"rto: 1h", "rto: 1h\n    keep: {last: -1}"},
 		"bad name":                  {"  cloud:", "  Cloud:"},
 		"too many connections":      {"{kind: postgres,", "{kind: postgres, connections: 1000,"},
 	} {
@@ -119,7 +131,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}} {
+	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
 		for _, f := range fieldNames(v) {
 			if comments[f] == "" {
 				t.Errorf("%s has no comment", f)

@@ -32,6 +32,12 @@ type Config struct {
 	// ParallelSnapshots is how many functions may be captured at once. Default
 	// 2, so that a long capture does not hold up a short one.
 	ParallelSnapshots int `yaml:"parallel_snapshots" jsonschema:"minimum=1,maximum=32,default=2"`
+	// Spool bounds what waits in data_dir for sites.
+	Spool Spool `yaml:"spool"`
+	// Scrub says how often everything that the sites hold is read.
+	Scrub Scrub `yaml:"scrub"`
+	// Sweep says when and how what no recovery point needs is deleted.
+	Sweep Sweep `yaml:"sweep"`
 
 	// SiteOrder and FunctionOrder hold the names in the order of the file.
 	SiteOrder     []string `yaml:"-" json:"-"`
@@ -74,8 +80,51 @@ type Site struct {
 	// SecretKeyFile is a file to read the secret key from, instead of
 	// secret_key; only its owner and group may read it.
 	SecretKeyFile string `yaml:"secret_key_file"`
+	// SweeperAccessKey and sweeper_secret_key are another key of the service,
+	// one that may delete. Only the sweep and mending use it. Left out: the
+	// normal one.
+	SweeperAccessKey string `yaml:"sweeper_access_key"`
+	// SweeperAccessKeyFile is a file to read that key from, instead of
+	// sweeper_access_key.
+	SweeperAccessKeyFile string `yaml:"sweeper_access_key_file"`
+	// SweeperSecretKey belongs to sweeper_access_key.
+	SweeperSecretKey Secret `yaml:"sweeper_secret_key"`
+	// SweeperSecretKeyFile is a file to read it from, instead of
+	// sweeper_secret_key; only its owner and group may read it.
+	SweeperSecretKeyFile string `yaml:"sweeper_secret_key_file"`
 	// Path is the absolute path of the folder; kind dir only.
 	Path string `yaml:"path"`
+	// MaxRate is how many bytes per second uploads, syncs and scrubs may move
+	// to and from the site, all together. Restores are never slowed. Left out:
+	// no limit.
+	MaxRate Size `yaml:"max_rate"`
+	// Lock is the object lock that is put on everything written to the site,
+	// so that nobody can delete it before its time. Left out: none. The bucket
+	// must have been made with object lock.
+	Lock *Lock `yaml:"lock"`
+	// RequestPrices are what the service charges for requests, to estimate the
+	// bill. Default: the list price of AWS for kind s3 without an endpoint,
+	// else nothing.
+	RequestPrices RequestPrices `yaml:"request_prices"`
+}
+
+// Lock is the object lock of a site.
+type Lock struct {
+	// Mode is compliance (nobody can lift it, the owner of the account
+	// included) or governance (who has a special right can).
+	Mode string `yaml:"mode" jsonschema:"required,enum=compliance,enum=governance"`
+	// For is how long an object is locked from the moment it is written.
+	// What is still needed is extended in time. At least 1d and twice
+	// sweep.grace.
+	For time.Duration `yaml:"for" jsonschema:"required"`
+}
+
+// RequestPrices are prices per thousand requests, in any currency.
+type RequestPrices struct {
+	// Write is the price of a thousand PUT, POST or LIST requests.
+	Write float64 `yaml:"write" jsonschema:"minimum=0,maximum=1000"`
+	// Read is the price of a thousand GET or HEAD requests.
+	Read float64 `yaml:"read" jsonschema:"minimum=0,maximum=1000"`
 }
 
 // Source is a connection to a running database.
@@ -128,6 +177,25 @@ type Function struct {
 	Cron string `yaml:"cron"`
 	// Prove is the schedule of the function's proofs.
 	Prove Prove `yaml:"prove"`
+	// Keep says which recovery points are kept. Left out: all, for ever.
+	Keep *Keep `yaml:"keep"`
+}
+
+// Keep says which recovery points of a function are kept: what any one rule
+// asks for. Periods are of UTC; those without a recovery point do not count.
+type Keep struct {
+	// Last is how many of the newest are kept.
+	Last int `yaml:"last" jsonschema:"minimum=0,maximum=100000"`
+	// Hourly is for how many hours the newest of each is kept.
+	Hourly int `yaml:"hourly" jsonschema:"minimum=0,maximum=100000"`
+	// Daily is for how many days the newest of each is kept.
+	Daily int `yaml:"daily" jsonschema:"minimum=0,maximum=100000"`
+	// Weekly is for how many weeks (from Monday) the newest of each is kept.
+	Weekly int `yaml:"weekly" jsonschema:"minimum=0,maximum=100000"`
+	// Monthly is for how many months the newest of each is kept.
+	Monthly int `yaml:"monthly" jsonschema:"minimum=0,maximum=100000"`
+	// Yearly is for how many years the newest of each is kept.
+	Yearly int `yaml:"yearly" jsonschema:"minimum=0,maximum=100000"`
 }
 
 // Prove is the schedule of a function's proofs.
@@ -154,6 +222,36 @@ type Scratch struct {
 	URLFile string `yaml:"url_file"`
 }
 
+// Spool bounds what waits for sites.
+type Spool struct {
+	// MaxBytes is how much of data_dir may be taken by what waits for sites.
+	// When no site has what is in the way, snapshots fail until there is room;
+	// nothing is dropped. Default 32GiB, at least 128MiB.
+	MaxBytes Size `yaml:"max_bytes" jsonschema_extras:"default=32GiB"`
+}
+
+// Scrub says how often everything that the sites hold is read.
+type Scrub struct {
+	// Every is the time within which each object of each site is read and
+	// compared once; "never" switches that off. Default 30d. After loading, 0
+	// stands for never.
+	Every time.Duration `yaml:"every" jsonschema:"default=30d"`
+}
+
+// Sweep says when and how what no recovery point needs is deleted.
+type Sweep struct {
+	// Every is the time between two sweeps of the service, each after the
+	// rules of keep. Without keep in any function there are none. Default 24h.
+	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Grace is how long what nobody needs any more is kept before it is
+	// deleted. Default 24h, at least 1h and more than max_snapshot_age of every
+	// source: a snapshot that runs may still come to need it.
+	Grace time.Duration `yaml:"grace" jsonschema:"default=24h"`
+	// MaxRewrite is how many bytes one sweep may write anew to free what is
+	// dead in objects that are needed in part. Default 4GiB; 0: none.
+	MaxRewrite Size `yaml:"max_rewrite" jsonschema_extras:"default=4GiB"`
+}
+
 // Values that stand where the file says nothing.
 const (
 	DefaultConnections    = 4
@@ -165,4 +263,13 @@ const (
 	DefaultProveLevel     = "L5"
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
+	DefaultSpoolBytes     = 32 << 30
+	DefaultScrubEvery     = 30 * 24 * time.Hour
+	DefaultSweepEvery     = 24 * time.Hour
+	DefaultSweepGrace     = 24 * time.Hour
+	DefaultMaxRewrite     = 4 << 30
+	// DefaultWritePrice and DefaultReadPrice are the list prices of AWS for a
+	// thousand requests, in US dollars.
+	DefaultWritePrice = 0.005
+	DefaultReadPrice  = 0.0004
 )
