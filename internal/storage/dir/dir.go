@@ -24,6 +24,8 @@ type Options struct {
 	Path string // must exist: a share that is not mounted must not be filled up
 	// Prefix is the folder in Path that holds the objects; may be empty.
 	Prefix string
+	// Traffic counts the operations on the site; nil: they are not counted.
+	Traffic *storage.Traffic
 }
 
 // Store is a site in a directory. It implements [storage.Store].
@@ -32,6 +34,8 @@ type Store struct {
 	path string // what must exist
 	root string // path and prefix
 	temp string // half-written files, on the same file system
+
+	traffic *storage.Traffic
 }
 
 // tempDir begins with a dot, which no object's name does.
@@ -56,7 +60,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fail(err, "prefix may hold letters, digits and - _ . = + @ between slashes")
 	}
 	root := filepath.Join(o.Path, filepath.FromSlash(prefix))
-	s := &Store{site: o.Site, path: o.Path, root: root, temp: filepath.Join(root, tempDir)}
+	s := &Store{site: o.Site, path: o.Path, root: root, temp: filepath.Join(root, tempDir), traffic: o.Traffic}
 	s.removeAbandoned(clock.System.Now())
 	return s, nil
 }
@@ -88,6 +92,7 @@ func (s *Store) get(ctx context.Context, name string, offset, length int64) (*re
 	if err := errors.Join(storage.CheckName(name), storage.CheckRange(offset, length), ctx.Err()); err != nil {
 		return nil, err
 	}
+	s.traffic.Asked()
 	f, info, err := openRegular(s.file(name))
 	if err != nil {
 		return nil, err
@@ -101,7 +106,7 @@ func (s *Store) get(ctx context.Context, name string, offset, length int64) (*re
 	}
 	return &reader{
 		s: s, ctx: ctx, name: name, f: f,
-		section: io.NewSectionReader(f, offset, length), left: length,
+		section: s.traffic.Receiving(io.NewSectionReader(f, offset, length)), left: length,
 	}, nil
 }
 
@@ -127,7 +132,7 @@ type reader struct {
 	ctx     context.Context
 	name    string
 	f       *os.File
-	section *io.SectionReader
+	section io.Reader
 	left    int64
 }
 
@@ -153,6 +158,7 @@ func (s *Store) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err := errors.Join(storage.CheckName(name), ctx.Err()); err != nil {
 		return storage.Info{}, s.fail(ctx, "stat", name, err)
 	}
+	s.traffic.Asked()
 	info, err := os.Stat(s.file(name))
 	if err == nil && !info.Mode().IsRegular() {
 		err = fs.ErrNotExist
@@ -169,6 +175,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := errors.Join(storage.CheckName(name), ctx.Err()); err != nil {
 		return s.fail(ctx, "delete", name, err)
 	}
+	s.traffic.Deleted()
 	file := s.file(name)
 	err := os.Remove(file)
 	if err == nil {

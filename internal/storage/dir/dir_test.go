@@ -113,3 +113,13 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestTraffic(t *testing.T) {
+	storagetest.Traffic(t, func(t *testing.T, traffic *storage.Traffic) storage.Store {
+		s, err := dir.Open(dir.Options{Site: "disk", Path: t.TempDir(), Traffic: traffic})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}

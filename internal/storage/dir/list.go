@@ -16,6 +16,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, fn func(storage.
 	if err := errors.Join(storage.CheckPrefix(prefix), ctx.Err(), s.present()); err != nil {
 		return s.fail(ctx, "list", prefix, err)
 	}
+	s.traffic.Wrote()
 	l := listing{prefix: prefix, after: after, fn: fn}
 	err := l.folder(ctx, s.root, "")
 	if err == nil || l.stopped != nil {

@@ -30,6 +30,7 @@ func (s *Store) put(ctx context.Context, obj storage.Object) error {
 	if err := errors.Join(ctx.Err(), s.present()); err != nil {
 		return err
 	}
+	s.traffic.Wrote()
 	final := s.file(obj.Name)
 	if _, err := os.Lstat(final); err == nil {
 		return storage.ErrExists
@@ -39,7 +40,7 @@ func (s *Store) put(ctx context.Context, obj storage.Object) error {
 			return err
 		}
 	}
-	temp, err := s.write(ctx, body)
+	temp, err := s.write(ctx, s.traffic.Sending(body))
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	// Stall is how long a request may go without a byte moving before it
 	// fails. Default 1 minute.
 	Stall time.Duration
+	// Traffic counts the requests of the site; nil: they are not counted.
+	Traffic *storage.Traffic
 }
 
 // Store is a site on a MinIO server. It implements [storage.Store],
@@ -69,7 +71,7 @@ func open(o Options) (*Store, error) {
 	client, err := miniogo.New(endpoint.Host, &miniogo.Options{
 		Creds:      credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
 		Secure:     endpoint.Scheme == "https",
-		Transport:  wire.NewTransport(o.Stall, nil),
+		Transport:  wire.NewTransport(o.Stall, nil, o.Traffic),
 		Region:     o.Region,
 		MaxRetries: 1, // retrying is for storage.WithRetry
 	})

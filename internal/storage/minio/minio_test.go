@@ -7,6 +7,7 @@ import (
 
 	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/storage/minio"
+	"github.com/saypro/backupd/internal/storage/storagetest"
 	"github.com/saypro/backupd/internal/storage/storagetest/sitetest"
 	"github.com/saypro/backupd/internal/testenv"
 )
@@ -43,4 +44,33 @@ func TestPutIsPlain(t *testing.T) {
 	c := site.Config(site.Prefix())
 	c.Endpoint = server.URL
 	sitetest.PlainPut(t, testenv.OpenSite(t, site.Name, c, 0), seen)
+}
+
+func TestTraffic(t *testing.T) {
+	site := testenv.Sites(t).Onsite
+	storagetest.Traffic(t, func(t *testing.T, traffic *storage.Traffic) storage.Store {
+		s, err := minio.Open(minio.Options{
+			Site: site.Name, Endpoint: site.Endpoint, Bucket: site.Bucket, Prefix: site.Prefix(),
+			AccessKey: site.AccessKey, SecretKey: site.SecretKey, Traffic: traffic,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+// What never reaches a site costs nothing there.
+func TestTrafficOfNoSite(t *testing.T) {
+	var traffic storage.Traffic
+	s, err := minio.Open(minio.Options{
+		Site: "onsite", Endpoint: "http://127.0.0.1:1", Bucket: "backups", AccessKey: "k", SecretKey: "s", Traffic: &traffic,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Away(t, s)
+	if got := traffic.Requests(); got != (storage.Requests{}) {
+		t.Errorf("counted %+v", got)
+	}
 }

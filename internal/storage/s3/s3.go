@@ -38,6 +38,8 @@ type Options struct {
 	// Stall is how long a request may go without a byte moving before it
 	// fails. Default 1 minute.
 	Stall time.Duration
+	// Traffic counts the requests of the site; nil: they are not counted.
+	Traffic *storage.Traffic
 }
 
 // Store is a site in a bucket. It implements [storage.Store],
@@ -115,7 +117,7 @@ func load(o Options) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("%w: region of the site is not given", storage.ErrInvalid)
 	}
 	cfg.HTTPClient = &http.Client{
-		Transport:     wire.NewTransport(o.Stall, roots),
+		Transport:     wire.NewTransport(o.Stall, roots, o.Traffic),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return cfg, nil

@@ -110,3 +110,17 @@ func TestPutIsPlainOverTLS(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	sitetest.PlainPut(t, testenv.OpenSite(t, site.Name, c, 0), seen)
 }
+
+func TestTraffic(t *testing.T) {
+	site := testenv.Sites(t).Cloud
+	storagetest.Traffic(t, func(t *testing.T, traffic *storage.Traffic) storage.Store {
+		s, err := s3.Open(s3.Options{
+			Site: site.Name, Endpoint: site.Endpoint, Bucket: site.Bucket, Prefix: site.Prefix(),
+			AccessKey: site.AccessKey, SecretKey: site.SecretKey, Traffic: traffic,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}

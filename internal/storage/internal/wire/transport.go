@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/storage"
 )
 
 // DefaultStall is how long a request may go without a byte moving.
@@ -28,12 +29,13 @@ const writeBuffer = 1 << 20
 // NewTransport returns connections to one site that fail when no byte moves
 // for the time of stall (DefaultStall when 0), however long a request as a
 // whole may take. Roots are the authorities to trust; nil: those of the system.
-func NewTransport(stall time.Duration, roots *x509.CertPool) http.RoundTripper {
+// Traffic counts the requests and may be nil.
+func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Traffic) http.RoundTripper {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
 	dialer := &net.Dialer{Timeout: min(stall, 15*time.Second), KeepAlive: 15 * time.Second}
-	return &expecting{next: &http.Transport{
+	return &counting{traffic: traffic, next: &expecting{next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
@@ -55,7 +57,7 @@ func NewTransport(stall time.Duration, roots *x509.CertPool) http.RoundTripper {
 		DisableCompression: true,
 		WriteBufferSize:    64 << 10,
 		ReadBufferSize:     64 << 10,
-	}}
+	}}}
 }
 
 // expecting asks before it sends a large body.
