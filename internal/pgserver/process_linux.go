@@ -48,6 +48,20 @@ func processStart(pid int) (string, error) {
 	return string(bytes.TrimSpace(boot)) + "/" + string(fields[startTime]), nil
 }
 
+// Wakeups returns how often a process has slept and gone on. A program that
+// waits for an answer that does not come sleeps on, so that the number stays
+// as it is. ok is false when it cannot be told.
+func Wakeups(pid int) (n int64, ok bool) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, false
+	}
+	_, rest, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+	number, _, _ := strings.Cut(rest, "\n")
+	n, err = strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	return n, err == nil
+}
+
 // isPostmaster tells whether pid is a PostgreSQL server on the folder data.
 func isPostmaster(pid int, data string) bool {
 	cmdline, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")

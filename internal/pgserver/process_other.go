@@ -30,6 +30,9 @@ func processStart(pid int) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// Wakeups cannot be told here.
+func Wakeups(int) (n int64, ok bool) { return 0, false }
+
 // isPostmaster is as on Linux, by ps.
 func isPostmaster(pid int, data string) bool {
 	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()

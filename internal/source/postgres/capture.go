@@ -49,12 +49,15 @@ func (s *Source) Capture(ctx context.Context, scope Scope) (*Capture, error) {
 		return nil, s.wrap(scope, "starting the capture", err)
 	}
 	c := &Capture{source: s, exporter: conn}
-	if err := c.begin(ctx, scope); err != nil {
+	dog := s.dog()
+	dog.Bound += s.opts.LockTimeout // in which nothing moves, as agreed
+	err = watched(ctx, dog, conn, func(ctx context.Context) error { return c.begin(ctx, scope) })
+	if err != nil {
 		_ = hangUp(conn) // the first error is the one that tells
 		return nil, s.wrap(scope, "starting the capture", err)
 	}
 	c.ctx, c.end = context.WithCancelCause(ctx)
-	c.pool = newPool(s.opts.Connections, func(ctx context.Context) (*pgx.Conn, error) {
+	c.pool = newPool(s.opts.Connections, s.dog(), func(ctx context.Context) (*pgx.Conn, error) {
 		return s.openWorker(ctx, scope.Function, c.snapshot)
 	})
 	c.bg.Go(c.watchExporter)
@@ -256,7 +259,7 @@ func (c *Capture) do(ctx context.Context, doing string, f func(context.Context) 
 // onWorker runs f with a worker session that sees the snapshot.
 func (c *Capture) onWorker(ctx context.Context, doing string, f func(context.Context, *pgx.Conn) error) error {
 	return c.do(ctx, doing, func(ctx context.Context) error {
-		return c.pool.use(ctx, func(conn *pgx.Conn) error { return f(ctx, conn) })
+		return c.pool.use(ctx, f)
 	})
 }
 

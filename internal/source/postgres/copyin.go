@@ -21,7 +21,8 @@ import (
 // objects make the objects, whose owners and rights come with PostData.
 func (t *Target) CopyIn(ctx context.Context, table Table, rows io.Reader) (int64, error) {
 	var count int64
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows := givenRows{rows, trafficOf(conn)} // a site may be slow
 		if table.Kind == KindLargeObjects {
 			var err error
 			count, err = t.loadLargeObjects(ctx, conn, rows)
@@ -65,7 +66,7 @@ func located(err error) error {
 // CopyOut writes the rows of a restored table as [Capture.CopyPart] does those
 // of the source, so that equal tables have equal digests.
 func (t *Target) CopyOut(ctx context.Context, table Table, w io.Writer) error {
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := copyOut(ctx, conn.PgConn(), copyOutSQL(table, Part{Whole: true}), w)
 		return err
 	})
@@ -94,7 +95,7 @@ func (t *Target) digest(ctx context.Context, table Table, parts []Part) (rowhash
 	group, ctx := errgroup.WithContext(ctx)
 	for i, p := range parts {
 		group.Go(func() error {
-			return t.pool.use(ctx, func(conn *pgx.Conn) error {
+			return t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 				_, err := copyOut(ctx, conn.PgConn(), copyOutSQL(table, p), &sums[i])
 				return err
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/progress"
 )
 
 const (
@@ -31,7 +32,7 @@ func CreateDatabase(ctx context.Context, serverURL, name string, like Point) (ad
 	if address, err = databaseURL(serverURL, name); err != nil {
 		return "", "", fmt.Errorf("create database %s: %w", displayName(name), err)
 	}
-	err = administer(ctx, serverURL, nil, func(conn *pgx.Conn) error {
+	err = administer(ctx, serverURL, nil, func(ctx context.Context, conn *pgx.Conn) error {
 		note, err = createDatabase(ctx, conn, name, like)
 		return err
 	})
@@ -103,7 +104,7 @@ func describeLocale(p Point) string {
 // DropDatabase drops a database and ends the sessions in it. That it does not
 // exist is no error.
 func DropDatabase(ctx context.Context, serverURL, name string) error {
-	err := administer(ctx, serverURL, []string{name}, func(conn *pgx.Conn) error {
+	err := administer(ctx, serverURL, []string{name}, func(ctx context.Context, conn *pgx.Conn) error {
 		if err := dropSubscriptions(ctx, conn, serverURL, name); err != nil {
 			return err
 		}
@@ -204,8 +205,8 @@ func renameDatabases(ctx context.Context, serverURL string, names [][2]string) e
 		}
 		busy = append(busy, n[0], n[1])
 	}
-	return administer(ctx, serverURL, busy, func(conn *pgx.Conn) error {
-		return administer(ctx, serverURL, busy, func(second *pgx.Conn) error {
+	return administer(ctx, serverURL, busy, func(ctx context.Context, conn *pgx.Conn) error {
+		return administer(ctx, serverURL, busy, func(ctx context.Context, second *pgx.Conn) error {
 			stop := endSessions(ctx, second, busy)
 			err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 				if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '30s'"); err != nil {
@@ -265,7 +266,7 @@ func UnfinishedName(name, id string) string {
 // come to its end, by name with the note of [Target.MarkUnfinished].
 func UnfinishedDatabases(ctx context.Context, serverURL string) (map[string]string, error) {
 	found := map[string]string{}
-	err := administer(ctx, serverURL, nil, func(conn *pgx.Conn) error {
+	err := administer(ctx, serverURL, nil, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT d.datname, c.description FROM pg_database d
 			JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass
@@ -286,26 +287,33 @@ func UnfinishedDatabases(ctx context.Context, serverURL string) (map[string]stri
 	return found, nil
 }
 
+// administerBound is how long a server may take for one statement about whole
+// databases. Making or dropping one waits for a checkpoint, which a server with
+// much memory and a slow disk needs minutes for.
+const administerBound = 3 * progress.DefaultStall
+
 // administer calls f with a connection to the server that is in none of the
 // databases in avoid.
-func administer(ctx context.Context, serverURL string, avoid []string, f func(*pgx.Conn) error) error {
+func administer(ctx context.Context, serverURL string, avoid []string, f func(context.Context, *pgx.Conn) error) error {
 	config, err := pgx.ParseConfig(serverURL)
 	if err != nil {
 		return errors.New("the url is not an address of PostgreSQL: write it as postgres://user@host:5432/database")
 	}
 	config.RuntimeParams["application_name"] = "backupd restore"
+	stayConnected(config)
 	var failed error
 	for _, database := range []string{config.Database, "postgres", "template1"} {
 		if slices.Contains(avoid, database) {
 			continue
 		}
 		config.Database = database
-		conn, err := pgx.ConnectConfig(ctx, config)
+		conn, err := dial(ctx, config)
 		if err == nil {
 			defer func() { _ = hangUp(conn) }() // its work is done by then
-			return f(conn)
+			dog := progress.Watchdog{Clock: clock.System, Bound: administerBound}
+			return watched(ctx, dog, conn, func(ctx context.Context) error { return f(ctx, conn) })
 		}
-		failed = errors.Join(failed, &reachError{err})
+		failed = errors.Join(failed, err)
 		if !hasCode(err, codeUnknownDatabase) {
 			break
 		}

@@ -48,7 +48,7 @@ ORDER BY kind = 'schema', kind = 'type', kind, name LIMIT 3`
 // that did not come to its end.
 func (t *Target) Empty(ctx context.Context) (bool, string, error) {
 	found := ""
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		comment, err := databaseComment(ctx, conn)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func databaseComment(ctx context.Context, conn *pgx.Conn) (string, error) {
 // [Target.Empty] and [UnfinishedDatabases] find. note says what is restored.
 // The mark stays until [Target.MarkFinished], also after a crash.
 func (t *Target) MarkUnfinished(ctx context.Context, note string) error {
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		before, err := databaseComment(ctx, conn)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (t *Target) MarkUnfinished(ctx context.Context, note string) error {
 // the source's database has, or else the one it had before. When it returns,
 // all that was restored is on the disk of the server.
 func (t *Target) MarkFinished(ctx context.Context) error {
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		comment := t.comment
 		if t.globals.Database.Comment != "" && len(t.opts.Tables) == 0 {
 			comment = t.globals.Database.Comment

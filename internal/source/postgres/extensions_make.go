@@ -25,7 +25,7 @@ func (t *Target) makeExtensions(ctx context.Context, extensions []Extension) err
 		return nil
 	}
 	var offers []offer
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
 			SELECT name, version, coalesce(schema, ''), coalesce(requires::text[], '{}'), installed
 			FROM pg_available_extension_versions ORDER BY name, version`)

@@ -124,7 +124,7 @@ func (t *Target) giveLargeObjects(ctx context.Context, groups []LargeObjects) er
 // eachLargeObject runs the statements, in which %s stands for the number, for
 // every object in the ranges.
 func (t *Target) eachLargeObject(ctx context.Context, ranges [][2]uint32, statements []string) error {
-	return t.pool.use(ctx, func(conn *pgx.Conn) error {
+	return t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var batch strings.Builder
 		send := func() error {
 			_, err := conn.Exec(ctx, batch.String())

@@ -91,7 +91,7 @@ func (t *Target) restore(ctx context.Context, a *archive, section string, ids id
 func (t *Target) run(ctx context.Context, cmd *exec.Cmd, section string) error {
 	said := &tail{most: 8 << 10}
 	cmd.Stdout, cmd.Stderr = said, said
-	err := pgserver.Run(ctx, cmd)
+	err := t.watch.alive(ctx, func(ctx context.Context) error { return pgserver.Run(ctx, cmd) })
 	text := redact(said.String())
 	if err != nil {
 		return fmt.Errorf("pg_restore --section=%s: %w: %s", section, err, text)

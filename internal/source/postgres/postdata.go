@@ -192,7 +192,7 @@ func (t *Target) addOutsideKey(ctx context.Context, statement string, ref Refere
 	if !exists[0] {
 		return leftOut + display(ref.ToSchema, ref.ToTable) + " is not in this database", nil
 	}
-	err = t.exec(ctx, statement)
+	err = t.execLong(ctx, statement)
 	if hasCode(err, codeForeignKeyViolation) {
 		loose := strings.TrimRight(statement, "; \n") + " NOT VALID"
 		if err := t.exec(ctx, loose); err != nil {

@@ -92,7 +92,7 @@ func (t *Target) refreshTogether(ctx context.Context, jobs int, views []matview,
 
 func (t *Target) emptyViews(ctx context.Context) ([]matview, error) {
 	var views []matview
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, viewsToRefresh)
 		if err != nil {
 			return err
@@ -103,14 +103,14 @@ func (t *Target) emptyViews(ctx context.Context) ([]matview, error) {
 	return views, err
 }
 
-// each calls f for all names on up to jobs connections at once and returns
-// the first error.
+// each calls f, in which no byte need move for long, for all names on up to
+// jobs connections at once and returns the first error.
 func (t *Target) each(ctx context.Context, jobs int, names []string, f func(context.Context, *pgx.Conn, string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, jobs))
 	for _, name := range names {
 		group.Go(func() error {
-			return t.pool.use(ctx, func(conn *pgx.Conn) error { return f(ctx, conn, name) })
+			return t.long(ctx, func(ctx context.Context, conn *pgx.Conn) error { return f(ctx, conn, name) })
 		})
 	}
 	return group.Wait()

@@ -173,7 +173,7 @@ func TestRestoreFailsWhenTheServerCrashed(t *testing.T) {
 	private.Start(t)
 	// Whatever it has forgotten, connections that are opened now do not know.
 	must(t, target.pool.close())
-	target.pool = newPool(2, target.open)
+	target.pool = newPool(2, target.dog(), target.open)
 	_, err = target.PostData(context.Background(), s.archive, 2, nil)
 	wantError(t, err)
 	wantError(t, target.MarkFinished(context.Background()), "may have crashed")

@@ -45,7 +45,7 @@ func (t *Target) makeRoles(ctx context.Context, g Globals) error {
 // serverURL lacks, sorted as they are in g.
 func MissingRoles(ctx context.Context, serverURL string, g Globals) ([]string, error) {
 	var lacking []string
-	err := administer(ctx, serverURL, nil, func(conn *pgx.Conn) error {
+	err := administer(ctx, serverURL, nil, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `SELECT rolname FROM pg_roles`)
 		if err != nil {
 			return err

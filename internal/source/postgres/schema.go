@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/saypro/backupd/internal/pgserver"
+	"github.com/saypro/backupd/internal/progress"
 )
 
 // Schema writes the definitions of everything in the scope to w, as pg_dump
@@ -41,15 +44,14 @@ func (c *Capture) dump(ctx context.Context, w io.Writer, what ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, append(c.dumpArguments(), what...)...)
-	cmd.Env = env
-	cmd.Dir = "/"
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
 	header := &headerWriter{w: w}
 	stderr := &tail{most: 8 << 10}
-	cmd.Stdout, cmd.Stderr = header, stderr
-	if err := cmd.Run(); err != nil {
+	err = c.source.runWatched(ctx, program, func(cmd *exec.Cmd) {
+		cmd.Args = append(cmd.Args, append(c.dumpArguments(), what...)...)
+		cmd.Env = env
+		cmd.Stdout, cmd.Stderr = header, stderr
+	})
+	if err != nil {
 		return dumpError(header.err, err, stderr.String())
 	}
 	if text := stderr.String(); text != "" {
@@ -57,6 +59,34 @@ func (c *Capture) dump(ctx context.Context, w io.Writer, what ...string) error {
 			"source", c.source.opts.Name, "function", c.sel.Function, "text", text)
 	}
 	return header.flush()
+}
+
+// runWatched runs a program, up to the moment when it does not wake up any
+// more: it waits for an answer that does not come. Where that cannot be told
+// only the age of the snapshot bounds it.
+func (s *Source) runWatched(ctx context.Context, program string, prepare func(*exec.Cmd)) error {
+	var pid atomic.Int64
+	pulse := func() (int64, bool) {
+		n, ok := pgserver.Wakeups(int(pid.Load()))
+		return n, !ok
+	}
+	err := s.dog().Watch(ctx, filepath.Base(program), pulse, func(ctx context.Context) error {
+		cmd := exec.CommandContext(ctx, program)
+		cmd.Dir = "/"
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 5 * time.Second
+		prepare(cmd)
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		pid.Store(int64(cmd.Process.Pid))
+		return cmd.Wait()
+	})
+	var stalled *progress.StalledError
+	if errors.As(err, &stalled) {
+		stalled.Moved = 0 // they were no bytes
+	}
+	return hung(err)
 }
 
 // dumpError tells why pg_dump failed, with its own words.

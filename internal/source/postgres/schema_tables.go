@@ -17,7 +17,7 @@ import (
 func (c *Capture) dumpTables(ctx context.Context, w io.Writer) error {
 	var schemas []string
 	var held map[objectID]bool
-	err := c.pool.use(ctx, func(conn *pgx.Conn) (err error) {
+	err := c.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		schemas, held, err = heldObjects(ctx, conn, c.sel)
 		return err
 	})

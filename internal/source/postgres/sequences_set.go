@@ -16,7 +16,7 @@ func (t *Target) SetSequences(ctx context.Context, sequences []Sequence) error {
 			return t.fail("set sequences", err)
 		}
 	}
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		for _, s := range sequences {
 			_, err := conn.Exec(ctx, `SELECT setval($1::text::regclass, $2, $3)`, quoted(s.Schema, s.Name), s.LastValue, s.IsCalled)
 			if err != nil {
@@ -78,7 +78,7 @@ ORDER BY 1, 2, 3`
 // insert would collide. Sequences that cycle are not looked at.
 func (t *Target) SequencesAhead(ctx context.Context) ([]string, error) {
 	var behind []string
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.long(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, counters)
 		if err != nil {
 			return err

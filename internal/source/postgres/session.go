@@ -8,12 +8,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/saypro/backupd/internal/progress"
 )
 
 // pool holds the worker sessions of a capture, each in a transaction that sees
 // the exported snapshot. They are opened when first needed.
 type pool struct {
 	open func(context.Context) (*pgx.Conn, error)
+	// dog ends what hangs.
+	dog progress.Watchdog
 	// slots has room for one token per session in use.
 	slots chan struct{}
 	mu    sync.Mutex
@@ -21,13 +25,22 @@ type pool struct {
 	shut  bool // sessions given back are ended
 }
 
-func newPool(n int, open func(context.Context) (*pgx.Conn, error)) *pool {
-	return &pool{open: open, slots: make(chan struct{}, n)}
+func newPool(n int, dog progress.Watchdog, open func(context.Context) (*pgx.Conn, error)) *pool {
+	return &pool{open: open, dog: dog, slots: make(chan struct{}, n)}
 }
 
-// use waits for a session and calls f with it. A session with which f failed
-// is not used again: its transaction may be broken.
-func (p *pool) use(ctx context.Context, f func(*pgx.Conn) error) error {
+// use waits for a session and calls f with it, up to the moment when nothing
+// moves over it any more; the error matches [progress.ErrStalled] then. A
+// session with which f failed is not used again: its transaction may be
+// broken.
+func (p *pool) use(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	return p.lend(ctx, func(conn *pgx.Conn) error {
+		return watched(ctx, p.dog, conn, func(ctx context.Context) error { return f(ctx, conn) })
+	})
+}
+
+// lend is use without the watchdog.
+func (p *pool) lend(ctx context.Context, f func(*pgx.Conn) error) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -92,7 +105,8 @@ func (s *Source) openWorker(ctx context.Context, function string, snap snapshotI
 	if err != nil {
 		return nil, err
 	}
-	if err := importSnapshot(ctx, conn, snap); err != nil {
+	err = watched(ctx, s.dog(), conn, func(ctx context.Context) error { return importSnapshot(ctx, conn, snap) })
+	if err != nil {
 		_ = hangUp(conn) // the first error is the one that tells
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,15 +48,18 @@ var pinned = map[string]string{
 
 // pin gives the session the settings that every session here has. Settings
 // that the server does not know are left out: it is too old to need them.
-// lockTimeout bounds every wait for a lock; 0 waits without end.
-func pin(ctx context.Context, conn *pgx.Conn, lockTimeout time.Duration) error {
+// lockTimeout bounds every wait for a lock; 0 waits without end. More settings
+// come on top.
+func pin(ctx context.Context, conn *pgx.Conn, lockTimeout time.Duration, more map[string]string) error {
 	encoding, err := clientEncoding(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("reading the encoding of the database: %w", err)
 	}
 	names := []string{"client_encoding", "lock_timeout"}
 	values := []string{encoding, fmt.Sprint(lockTimeout.Milliseconds())}
-	for name, value := range pinned {
+	all := maps.Clone(pinned)
+	maps.Copy(all, more)
+	for name, value := range all {
 		names = append(names, name)
 		values = append(values, value)
 	}
@@ -66,6 +71,27 @@ func pin(ctx context.Context, conn *pgx.Conn, lockTimeout time.Duration) error {
 		return fmt.Errorf("setting the session: %w", err)
 	}
 	return nil
+}
+
+// lettingGo are the settings by which the source ends our sessions, and with
+// them locks and snapshot, when we have vanished without a word: the host is
+// gone, or the network between. Without them the server would keep them for
+// hours, until its own keepalive finds out.
+func lettingGo(stall, age time.Duration) map[string]string {
+	all := map[string]string{
+		"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "6",
+		"tcp_user_timeout": milliseconds(stall),
+	}
+	if age > 0 {
+		// Nothing is ever said on the session that holds the snapshot.
+		all["idle_in_transaction_session_timeout"] = milliseconds(age + time.Minute)
+	}
+	return all
+}
+
+// milliseconds writes a time as the server takes it.
+func milliseconds(d time.Duration) string {
+	return fmt.Sprint(min(d.Milliseconds(), math.MaxInt32))
 }
 
 // clientEncoding is UTF8, except where the database is SQL_ASCII: its bytes

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/progress"
 )
 
 // Options say how a source is reached and how gently it is treated.
@@ -28,6 +29,9 @@ type Options struct {
 	// MaxSnapshotAge ends a capture that has held its snapshot for longer,
 	// because that keeps the source from cleaning up; 0 means no end.
 	MaxSnapshotAge time.Duration
+	// StallTimeout ends what hangs: a session over which nothing has moved for
+	// so long, [progress.DefaultStall] when 0.
+	StallTimeout time.Duration
 	// Clock is the system's when nil.
 	Clock clock.Clock
 	// Log may be nil.
@@ -60,14 +64,17 @@ func New(opts Options) (*Source, error) {
 		return nil, fmt.Errorf("source %s: the url is not an address of PostgreSQL: "+
 			"write it as postgres://user@host:5432/database", opts.Name)
 	}
-	if opts.Connections < 0 || opts.LockTimeout < 0 || opts.MaxSnapshotAge < 0 {
-		return nil, fmt.Errorf("source %s: connections, lock_timeout and max_snapshot_age must not be negative", opts.Name)
+	if opts.Connections < 0 || opts.LockTimeout < 0 || opts.MaxSnapshotAge < 0 || opts.StallTimeout < 0 {
+		return nil, fmt.Errorf("source %s: connections, lock_timeout, max_snapshot_age and stall_timeout must not be negative", opts.Name)
 	}
 	if opts.Connections == 0 {
 		opts.Connections = 4
 	}
 	if opts.LockTimeout == 0 {
 		opts.LockTimeout = 5 * time.Second
+	}
+	if opts.StallTimeout == 0 {
+		opts.StallTimeout = progress.DefaultStall
 	}
 	if opts.Clock == nil {
 		opts.Clock = clock.System
@@ -97,14 +104,22 @@ func stayConnected(config *pgx.ConnConfig) {
 func (s *Source) connect(ctx context.Context, function string) (*pgx.Conn, error) {
 	config := s.config.Copy()
 	config.RuntimeParams["application_name"] = applicationName(function)
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial(ctx, config)
 	if err != nil {
-		return nil, &reachError{err}
+		return nil, err
 	}
-	if err := pin(ctx, conn, s.opts.LockTimeout); err != nil {
-		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	err = watched(ctx, s.dog(), conn, func(ctx context.Context) error {
+		return pin(ctx, conn, s.opts.LockTimeout, lettingGo(s.opts.StallTimeout, s.opts.MaxSnapshotAge))
+	})
+	if err != nil {
+		return nil, errors.Join(err, hangUp(conn))
 	}
 	return conn, nil
+}
+
+// dog ends what hangs at the source.
+func (s *Source) dog() progress.Watchdog {
+	return progress.Watchdog{Clock: s.opts.Clock, Bound: s.opts.StallTimeout}
 }
 
 // applicationName is what the source's administrator sees in

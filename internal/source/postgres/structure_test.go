@@ -45,7 +45,7 @@ func pgRestore(t testing.TB, archive []byte, args ...string) string {
 func structureAt(t testing.TB, pg *testenv.PG, scope Scope) Structure {
 	t.Helper()
 	conn := pg.Conn(t)
-	if err := pin(t.Context(), conn, 0); err != nil {
+	if err := pin(t.Context(), conn, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := structure(t.Context(), conn, scope)
@@ -173,7 +173,7 @@ func TestStructureSeesEveryChange(t *testing.T) {
 		t.Fatalf("reading it twice gives differences: %v", before.Diff(again))
 	}
 	conn := pg.Conn(t)
-	if err := pin(t.Context(), conn, 0); err != nil {
+	if err := pin(t.Context(), conn, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range changes {

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/progress"
 )
 
 // TargetOptions say which database is filled and how.
@@ -45,6 +47,11 @@ type TargetOptions struct {
 	// Superusers makes missing roles superusers when they were so in the
 	// source. Without it they become ordinary roles.
 	Superusers bool
+	// StallTimeout ends what hangs: a session over which nothing has moved for
+	// so long, and work in which nothing moves over ours, such as the building
+	// of indexes, when the server has not answered another session for so
+	// long. [progress.DefaultStall] when 0.
+	StallTimeout time.Duration
 	// Clock is the system's when nil.
 	Clock clock.Clock
 	// Log may be nil.
@@ -90,6 +97,9 @@ func Connect(ctx context.Context, opts TargetOptions) (*Target, error) {
 	if opts.Jobs <= 0 {
 		opts.Jobs = 4
 	}
+	if opts.StallTimeout <= 0 {
+		opts.StallTimeout = progress.DefaultStall
+	}
 	if opts.Clock == nil {
 		opts.Clock = clock.System
 	}
@@ -97,11 +107,12 @@ func Connect(ctx context.Context, opts TargetOptions) (*Target, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	config.RuntimeParams["application_name"] = "backupd restore"
+	stayConnected(config)
 	t := &Target{opts: opts, config: config, objects: map[uint32]bool{}}
-	t.pool = newPool(opts.Jobs, t.open)
+	t.pool = newPool(opts.Jobs, t.dog(), t.open)
 	err = t.look(ctx)
 	if err == nil {
-		t.watch, err = newWatch(ctx, config)
+		t.watch, err = newWatch(ctx, config, t.dog())
 	}
 	if err != nil {
 		return nil, errors.Join(t.fail("open it", err), t.pool.close())
@@ -116,15 +127,24 @@ const loading = `
 	SELECT set_config('synchronous_commit', 'off', false);
 	SELECT set_config(name, '', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`
 
+// dog ends what hangs at the target.
+func (t *Target) dog() progress.Watchdog {
+	return progress.Watchdog{Clock: t.opts.Clock, Bound: t.opts.StallTimeout}
+}
+
 // open makes a session that loads.
 func (t *Target) open(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.ConnectConfig(ctx, t.config.Copy())
+	conn, err := dial(ctx, t.config)
 	if err != nil {
-		return nil, &reachError{err}
+		return nil, err
 	}
-	if err = pin(ctx, conn, 0); err == nil {
-		_, err = conn.Exec(ctx, loading)
-	}
+	err = watched(ctx, t.dog(), conn, func(ctx context.Context) error {
+		if err := pin(ctx, conn, 0, nil); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, loading)
+		return err
+	})
 	if err != nil {
 		return nil, errors.Join(err, hangUp(conn))
 	}
@@ -133,7 +153,7 @@ func (t *Target) open(ctx context.Context) (*pgx.Conn, error) {
 
 // look reads what the server is and refuses one that cannot be written to.
 func (t *Target) look(ctx context.Context) error {
-	return t.pool.use(ctx, func(conn *pgx.Conn) error {
+	return t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var standby, readOnly bool
 		err := conn.QueryRow(ctx, `
 			SELECT current_setting('server_version_num')::int,
@@ -182,7 +202,23 @@ func (t *Target) note(format string, args ...any) {
 
 // exec runs one statement on a connection of the pool.
 func (t *Target) exec(ctx context.Context, sql string) error {
-	return t.pool.use(ctx, func(conn *pgx.Conn) error {
+	return t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql)
+		return err
+	})
+}
+
+// long calls f, in which no byte need move for long, with a connection of the
+// pool.
+func (t *Target) long(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	return t.pool.lend(ctx, func(conn *pgx.Conn) error {
+		return t.watch.alive(ctx, func(ctx context.Context) error { return f(ctx, conn) })
+	})
+}
+
+// execLong is exec for a statement that may take long.
+func (t *Target) execLong(ctx context.Context, sql string) error {
+	return t.long(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, sql)
 		return err
 	})
@@ -191,7 +227,7 @@ func (t *Target) exec(ctx context.Context, sql string) error {
 // Structure returns every object of the scope as it now is in the target.
 func (t *Target) Structure(ctx context.Context, scope Scope) (Structure, error) {
 	var s Structure
-	err := t.pool.use(ctx, func(conn *pgx.Conn) (err error) {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		s, err = structure(ctx, conn, scope)
 		return err
 	})
@@ -212,7 +248,7 @@ func (t *Target) Close(context.Context) error {
 // queryTarget returns the rows of a query that gives one column.
 func queryTarget[T any](ctx context.Context, t *Target, sql string, args ...any) ([]T, error) {
 	var values []T
-	err := t.pool.use(ctx, func(conn *pgx.Conn) error {
+	err := t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, sql, args...)
 		if err != nil {
 			return err
