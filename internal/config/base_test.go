@@ -98,7 +98,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 		},
 		Sources: map[string]Source{"market": {
 			Kind: "postgres", URL: "postgres://backup:hunter2@db.internal/market",
-			Connections: 4, LockTimeout: 5 * time.Second, MaxSnapshotAge: time.Hour,
+			Connections: 4, LockTimeout: 5 * time.Second, MaxSnapshotAge: time.Hour, StallTimeout: 5 * time.Minute,
 		}},
 		Functions: map[string]Function{
 			"payments": {

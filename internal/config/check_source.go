@@ -18,6 +18,7 @@ func (c *checker) checkSources() {
 		c.between(join(path, "connections"), &s.Connections, 1, 64, DefaultConnections)
 		c.positive(join(path, "lock_timeout"), &s.LockTimeout, DefaultLockTimeout)
 		c.positive(join(path, "max_snapshot_age"), &s.MaxSnapshotAge, DefaultMaxSnapshotAge)
+		c.positive(join(path, "stall_timeout"), &s.StallTimeout, DefaultStallTimeout)
 		c.cfg.Sources[name] = s
 	}
 }

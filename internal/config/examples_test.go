@@ -61,7 +61,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	// With its defaults written out the file must mean the same.
 	out := string(text)
 	for _, line := range []string{
-		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "large_objects: false", "level: L5", "scratch: {kind: instance}",
+		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "stall_timeout: 5m", "large_objects: false", "level: L5", "scratch: {kind: instance}",
 		"spool: {max_bytes: 32GiB}", "scrub: {every: 30d}", "sweep: {every: 24h, grace: 24h, max_rewrite: 4GiB}", "request_prices: {write: 0.005, read: 0.0004}",
 	} {
 		if !strings.Contains(out, "# "+line+"\n") {

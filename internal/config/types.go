@@ -145,6 +145,9 @@ type Source struct {
 	// MaxSnapshotAge is how long a snapshot may hold a transaction open on the
 	// source, which holds back its vacuum. A longer run is abandoned. Default 1h.
 	MaxSnapshotAge time.Duration `yaml:"max_snapshot_age" jsonschema:"default=1h"`
+	// StallTimeout is how long nothing may move between the database and a
+	// snapshot before it counts as hung and is abandoned. Default 5m.
+	StallTimeout time.Duration `yaml:"stall_timeout" jsonschema:"default=5m"`
 }
 
 // Function is a business function with its objectives and its scope in a
@@ -258,6 +261,7 @@ const (
 	DefaultParallel       = 2
 	DefaultLockTimeout    = 5 * time.Second
 	DefaultMaxSnapshotAge = time.Hour
+	DefaultStallTimeout   = 5 * time.Minute
 	DefaultPriority       = 100
 	DefaultProveEvery     = 24 * time.Hour
 	DefaultProveLevel     = "L5"

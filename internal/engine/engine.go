@@ -145,7 +145,7 @@ func openSources(cfg *config.Config, c clock.Clock, log *slog.Logger) (map[strin
 	for name, s := range cfg.Sources {
 		source, err := postgres.New(postgres.Options{
 			Name: name, URL: s.URL.Reveal(), Connections: s.Connections,
-			LockTimeout: s.LockTimeout, MaxSnapshotAge: s.MaxSnapshotAge, Clock: c, Log: log,
+			LockTimeout: s.LockTimeout, MaxSnapshotAge: s.MaxSnapshotAge, StallTimeout: s.StallTimeout, Clock: c, Log: log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
