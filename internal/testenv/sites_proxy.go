@@ -3,6 +3,7 @@ package testenv
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,8 @@ type Link struct {
 	conns map[net.Conn]struct{}
 }
 
-// Proxy starts a link to target, an address such as "127.0.0.1:9000".
+// Proxy starts a link to target, an address such as "127.0.0.1:9000" or the
+// path of a socket.
 func Proxy(t testing.TB, target string) *Link {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,15 +92,24 @@ func (l *Link) serve() {
 }
 
 func (l *Link) connect(client net.Conn) {
-	server, err := net.Dial("tcp", l.target)
+	network := "tcp"
+	if strings.HasPrefix(l.target, "/") {
+		network = "unix"
+	}
+	server, err := net.Dial(network, l.target)
 	if err != nil {
 		_ = client.Close() // as the target would
 		return
 	}
 	// Small buffers, so that what the link holds back is held back.
 	for _, c := range []net.Conn{client, server} {
-		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)  // works without
-		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // works without
+		if small, ok := c.(interface {
+			SetReadBuffer(int) error
+			SetWriteBuffer(int) error
+		}); ok {
+			_ = small.SetReadBuffer(64 << 10)  // works without
+			_ = small.SetWriteBuffer(64 << 10) // works without
+		}
 	}
 	l.mu.Lock()
 	l.conns[client], l.conns[server] = struct{}{}, struct{}{}

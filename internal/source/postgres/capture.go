@@ -287,7 +287,7 @@ func (c *Capture) CopyPart(ctx context.Context, t Table, p Part, w io.Writer) (i
 			return err
 		}
 		var err error
-		rows, err = copyOut(ctx, conn.PgConn(), copyOutSQL(t, p), w)
+		rows, err = copyOut(ctx, conn.PgConn(), copyOutSQL(t, p), takenRows{w, trafficOf(conn)})
 		return err
 	})
 	return rows, err

@@ -18,7 +18,7 @@ import (
 type traffic struct {
 	bytes atomic.Int64
 	// resting counts those that the session waits for: whoever gives the rows
-	// that it is to send.
+	// that it is to send, or takes those that it got.
 	resting atomic.Int32
 }
 
@@ -110,4 +110,17 @@ func (g givenRows) Read(p []byte) (int, error) {
 	g.traffic.resting.Add(1)
 	defer g.traffic.resting.Add(-1)
 	return g.rows.Read(p)
+}
+
+// takenRows takes the rows of a session, which rests while that lasts: it is
+// not the source that is slow then.
+type takenRows struct {
+	rows    io.Writer
+	traffic *traffic
+}
+
+func (g takenRows) Write(p []byte) (int, error) {
+	g.traffic.resting.Add(1)
+	defer g.traffic.resting.Add(-1)
+	return g.rows.Write(p)
 }
