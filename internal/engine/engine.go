@@ -118,14 +118,15 @@ func (e *Engine) Close() error {
 	return errors.Join(e.uploads.stop(), e.catalog.Close())
 }
 
-func tempDir(cfg *config.Config) string    { return filepath.Join(cfg.DataDir, "tmp") }
-func scratchDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "scratch") }
+func catalogPath(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "catalog.db") }
+func tempDir(cfg *config.Config) string     { return filepath.Join(cfg.DataDir, "tmp") }
+func scratchDir(cfg *config.Config) string  { return filepath.Join(cfg.DataDir, "scratch") }
 
 func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	cat, err := catalog.Open(filepath.Join(cfg.DataDir, "catalog.db"))
+	cat, err := catalog.Open(catalogPath(cfg))
 	if errors.Is(err, catalog.ErrInUse) {
 		return nil, fmt.Errorf("%w: another backupd works in %s; commands reach it through its socket there, "+
 			"a second 'backupd serve' must have a data_dir of its own", ErrCatalogBusy, cfg.DataDir)

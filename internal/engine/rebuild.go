@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/progress"
@@ -18,6 +19,13 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 		return nil, fmt.Errorf("%w: site %q is not configured; there are %v", ErrUsage, from, cfg.SiteOrder)
 	}
 	e, err := Open(ctx, cfg, o)
+	if errors.Is(err, repository.ErrHalfRebuilt) {
+		// There is nothing in it but what a site has told.
+		if err := os.Remove(catalogPath(cfg)); err != nil {
+			return nil, fmt.Errorf("throw the half rebuilt catalog away: %w", err)
+		}
+		e, err = Open(ctx, cfg, o)
+	}
 	if err != nil {
 		return nil, err
 	}

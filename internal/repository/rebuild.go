@@ -21,6 +21,23 @@ import (
 // ErrNotEmpty means that the catalog knows snapshots already.
 var ErrNotEmpty = errors.New("the catalog is not empty")
 
+// ErrHalfRebuilt means that a rebuild of this catalog did not come to its end:
+// it knows some recovery points and says nothing of the others.
+var ErrHalfRebuilt = errors.New("the catalog is half rebuilt")
+
+// checkRebuilt refuses a catalog whose rebuild did not come to its end.
+func checkRebuilt(cat *catalog.Catalog) error {
+	from, err := cat.Meta(metaRebuild)
+	if errors.Is(err, catalog.ErrNotFound) || err == nil && len(from) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the rebuild from site %s was cut short; run 'backupd catalog rebuild --from SITE' again, "+
+		"from any site", ErrHalfRebuilt, from)
+}
+
 // Rebuilt says what Rebuild found.
 type Rebuilt struct {
 	Packs     int `json:"packs"`
@@ -40,7 +57,8 @@ type LostSnapshot struct {
 
 // Rebuild fills an empty catalog from what one site holds: no other site and
 // nothing of the old catalog is needed. Snapshots that the site cannot give back
-// whole are reported and left out. The other sites are compared with what was
+// whole are reported and left out. A catalog whose rebuild did not come to its
+// end is refused by [Open] with [ErrHalfRebuilt] and may be thrown away. The other sites are compared with what was
 // found by the uploads that follow, object by object.
 func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs int)) (*Rebuilt, error) {
 	site, err := r.Site(name)
@@ -53,6 +71,10 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 	}
 	if !empty {
 		return nil, fmt.Errorf("%w: a rebuild begins with a new data_dir", ErrNotEmpty)
+	}
+	// Until the end nobody may take for all there is what is known so far.
+	if err := r.catalog.SetMeta(metaRebuild, []byte(name)); err != nil {
+		return nil, err
 	}
 	b := &rebuilder{Repository: r, site: site, packs: map[Digest]int64{}, tick: tick}
 	if err := b.readPacks(ctx); err != nil {
@@ -70,6 +92,9 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 			return &b.out, err
 		}
 		crash.Point(crash.RebuildQueued)
+	}
+	if err := r.catalog.SetMeta(metaRebuild, nil); err != nil {
+		return &b.out, err
 	}
 	r.commitMu.Lock()
 	defer r.commitMu.Unlock()

@@ -29,6 +29,8 @@ const (
 	metaConfig = "repo.json"
 	metaKey    = "key"
 	metaWriter = "writer"
+	// metaRebuild holds the site of a rebuild that has not come to its end.
+	metaRebuild = "rebuild"
 
 	configName = "repo.json"
 )
@@ -306,6 +308,9 @@ func remember(cat *catalog.Catalog, conf, wrapped []byte) error {
 // Open opens the repository with whatever site answers first, or with none
 // when the catalog remembers it.
 func Open(ctx context.Context, o Options) (*Repository, error) {
+	if err := checkRebuilt(o.Catalog); err != nil {
+		return nil, err
+	}
 	conf, wrapped, err := findConfig(ctx, o)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 )
 
@@ -217,6 +218,7 @@ func renameDatabases(ctx context.Context, serverURL string, names [][2]string) e
 					if err != nil {
 						return err
 					}
+					crash.Point(crash.RestoreRenaming)
 				}
 				return nil
 			})
@@ -263,14 +265,17 @@ func UnfinishedName(name, id string) string {
 }
 
 // UnfinishedDatabases returns the databases of a server whose restore did not
-// come to its end, by name with the note of [Target.MarkUnfinished].
+// come to its end, by name with the note of [Target.MarkUnfinished]. One with
+// an [UnfinishedName] that has no mark, because the restore was cut short just
+// before it was made or just after it was taken away, has a note of its own.
 func UnfinishedDatabases(ctx context.Context, serverURL string) (map[string]string, error) {
 	found := map[string]string{}
 	err := administer(ctx, serverURL, nil, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
-			SELECT d.datname, c.description FROM pg_database d
-			JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass
-			WHERE starts_with(c.description, $1)`, unfinishedMark)
+			SELECT d.datname, CASE WHEN starts_with(c.description, $1) THEN c.description ELSE 'it bears no mark' END
+			FROM pg_database d
+			LEFT JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass
+			WHERE starts_with(c.description, $1) OR d.datname ~ ('_restoring_[0-9a-f]{8}$')`, unfinishedMark)
 		if err != nil {
 			return err
 		}
