@@ -55,8 +55,15 @@ const (
 	RestoreIndexed   Name = "restore-indexed"   // it has its indexes and constraints
 	RestoreChecked   Name = "restore-checked"   // it was compared with the snapshot
 	RestoreUnmarked  Name = "restore-unmarked"  // the mark is taken away
+	RestoreRenaming  Name = "restore-renaming"  // one of the renames that put it in its place is not committed
 	RestorePlaced    Name = "restore-placed"    // it has the name of the target
 	RestoreEnded     Name = "restore-ended"     // the end of the run is in the catalog
+
+	// A proof, which loads as a restore does.
+	ProofIntended    Name = "proof-intended"    // the intent is in the catalog
+	ProofPlaced      Name = "proof-placed"      // there is a working folder
+	ProofProvisioned Name = "proof-provisioned" // there is a scratch database
+	ProofCleared     Name = "proof-cleared"     // there is nothing of it any more, and no result
 )
 
 var points = []Name{
@@ -65,7 +72,8 @@ var points = []Name{
 	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept,
 	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
 	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,
-	RestoreIndexed, RestoreChecked, RestoreUnmarked, RestorePlaced, RestoreEnded,
+	RestoreIndexed, RestoreChecked, RestoreUnmarked, RestoreRenaming, RestorePlaced, RestoreEnded,
+	ProofIntended, ProofPlaced, ProofProvisioned, ProofCleared,
 }
 
 // Points returns every name.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
@@ -153,9 +154,11 @@ func (p *proof) wrap(err error) error {
 
 // run goes through the levels and clears up after itself, whatever happens.
 func (p *proof) run(ctx context.Context) (err error) {
+	crash.Point(crash.ProofIntended)
 	if p.place, err = p.workplace(); err != nil {
 		return err
 	}
+	crash.Point(crash.ProofPlaced)
 	defer func() { err = errors.Join(err, p.clear(ctx)) }()
 	steps := []func(context.Context) ([]Check, error){
 		p.present, p.intact, p.readable, p.loadable, p.whole, p.equal,

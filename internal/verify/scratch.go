@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/source/postgres"
 )
 
@@ -80,6 +81,7 @@ func (p *proof) provision(ctx context.Context) (err error) {
 	if err := p.to.MarkUnfinished(ctx, p.mark()); err != nil {
 		return fmt.Errorf("mark scratch: %w", err)
 	}
+	crash.Point(crash.ProofProvisioned)
 	return nil
 }
 
@@ -138,6 +140,7 @@ func (p *proof) clear(ctx context.Context) error {
 	if err := os.RemoveAll(p.place.dir); err != nil {
 		return fmt.Errorf("clear scratch: %w", err)
 	}
+	crash.Point(crash.ProofCleared)
 	return nil
 }
 

@@ -1,0 +1,157 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/saypro/backupd/internal/storage"
+)
+
+// auditor watches one site and trusts nothing but what it reads there.
+type auditor struct {
+	w      *world
+	site   *site
+	store  storage.Store
+	reader *reader
+	claims map[string]*claim // by the name of the commit
+}
+
+// claim is what a commit says is there, and was found there.
+type claim struct {
+	snapshots []snapshotText
+}
+
+func newAuditor(w *world, s *site) *auditor {
+	w.t.Helper()
+	a := &auditor{w: w, site: s, store: s.StoreAt(w.t, s.prefix), claims: map[string]*claim{}}
+	var err error
+	if a.reader, err = openReader(context.Background(), a.store, w.escrow); err != nil {
+		w.t.Fatalf("site %s: %v", s.Name, err)
+	}
+	return a
+}
+
+// checkTime bounds one look at one site.
+const checkTime = time.Minute
+
+// check reads every recovery point that the site claims for the first time, and
+// looks whether what the others need is still there.
+func (a *auditor) check() {
+	a.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+	defer cancel()
+	a.w.tally.checks++
+	names, err := a.reader.commits(ctx)
+	if err != nil {
+		a.w.t.Fatalf("site %s cannot be looked at: %v", a.site.Name, err)
+	}
+	found := map[string]bool{}
+	for _, name := range names {
+		found[name] = true
+		if a.claims[name] != nil {
+			continue
+		}
+		c, err := a.read(ctx, name)
+		if err != nil {
+			a.w.violation("site %s: %s: %v", a.site.Name, name, err)
+			continue
+		}
+		a.claims[name] = c
+	}
+	for name := range a.claims {
+		if !found[name] {
+			a.w.violation("site %s: %s has vanished", a.site.Name, name)
+			delete(a.claims, name)
+		}
+	}
+	a.checkPacks(ctx)
+	a.checkPromises()
+}
+
+// read reads a commit and all that it names, and compares what comes out with
+// what the database held.
+func (a *auditor) read(ctx context.Context, name string) (*claim, error) {
+	c, err := a.reader.commit(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Snapshots {
+		if err := a.compare(ctx, &c.Snapshots[i]); err != nil {
+			return nil, fmt.Errorf("snapshot %s of %s: %w", c.Snapshots[i].ID, c.Snapshots[i].Function, err)
+		}
+	}
+	return &claim{c.Snapshots}, nil
+}
+
+func (a *auditor) compare(ctx context.Context, s *snapshotText) error {
+	tables, err := a.reader.contents(ctx, s)
+	if err != nil {
+		return err
+	}
+	b := a.w.book(s.Function)
+	step, err := b.compare(tables)
+	if err != nil {
+		return err
+	}
+	if was := b.since(s.RecoveryPoint); step < was {
+		return fmt.Errorf("it holds step %d, but at its recovery point %s the database was at step %d",
+			step, s.RecoveryPoint.Format(time.RFC3339Nano), was)
+	}
+	a.w.tally.restored++
+	return nil
+}
+
+// checkPacks looks whether all packs that were read once are still there.
+func (a *auditor) checkPacks(ctx context.Context) {
+	a.w.t.Helper()
+	there := map[string]int64{}
+	err := a.store.List(ctx, "p/", "", func(info storage.Info) error {
+		there[info.Name[strings.LastIndexByte(info.Name, '/')+1:]] = info.Size
+		return nil
+	})
+	if err != nil {
+		a.w.t.Fatalf("site %s cannot be looked at: %v", a.site.Name, err)
+	}
+	for name, c := range a.claims {
+		for _, s := range c.snapshots {
+			for _, p := range s.Packs {
+				if there[p.SHA256] != p.Size {
+					a.w.violation("site %s: %s needs pack %s of %d bytes, and %d bytes are there", a.site.Name, name, p.SHA256, p.Size, there[p.SHA256])
+				}
+			}
+		}
+	}
+}
+
+// checkPromises looks for everything that the program has said is durable here.
+func (a *auditor) checkPromises() {
+	a.w.t.Helper()
+	has := a.snapshots()
+	for id, p := range a.w.promised {
+		if p.durable[a.site.Name] && !has[id] {
+			a.w.violation("snapshot %s of %s was reported durable at site %s and is not there", id, p.function, a.site.Name)
+		}
+	}
+}
+
+// snapshots returns the ids of all snapshots that the site claims.
+func (a *auditor) snapshots() map[string]bool {
+	has := map[string]bool{}
+	for _, c := range a.claims {
+		for _, s := range c.snapshots {
+			has[s.ID] = true
+		}
+	}
+	return has
+}
+
+// check looks at both sites and at the catalog, when the program does not run.
+func (w *world) check() {
+	w.t.Helper()
+	w.catalogIsWhole()
+	for _, s := range w.sites {
+		s.auditor.check()
+	}
+}

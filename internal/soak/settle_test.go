@@ -1,0 +1,97 @@
+package soak
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// settle lets the program work in peace, and then everything that it ever
+// promised must be at every site, and nothing may be left over.
+func (w *world) settle() {
+	w.t.Helper()
+	for _, s := range w.sites {
+		s.link.Restore()
+	}
+	o := w.must("", "snapshot", "--json")
+	w.note(o)
+	var list snapshotsText
+	o = w.must("", "snapshots", "--json")
+	if err := json.Unmarshal([]byte(o.stdout), &list); err != nil {
+		w.t.Fatalf("%v: %s", err, o)
+	}
+	known := map[string]bool{}
+	for _, s := range list {
+		known[s.Snapshot] = true
+		for name, at := range s.Sites {
+			if at.State != "durable" {
+				w.violation("snapshot %s of %s: %s at site %s after everything was sent", s.Snapshot, s.Function, at.State, name)
+			}
+		}
+	}
+	for id, p := range w.promised {
+		if !known[id] {
+			w.violation("snapshot %s of %s was reported and is not known any more", id, p.function)
+		}
+		for _, s := range w.sites {
+			p.durable[s.Name] = true
+		}
+	}
+	w.check()
+	for _, s := range w.sites {
+		has := s.auditor.snapshots()
+		for id := range known {
+			if !has[id] {
+				w.violation("snapshot %s is known as durable and is not at site %s", id, s.Name)
+			}
+		}
+		for id := range has {
+			if !known[id] {
+				w.violation("snapshot %s is at site %s and the program does not know of it", id, s.Name)
+			}
+		}
+	}
+	for _, name := range []string{"spool", "tmp", "scratch"} {
+		w.empty(filepath.Join(w.data, name))
+	}
+}
+
+// empty checks that a directory holds no files.
+func (w *world) empty(dir string) {
+	w.t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			w.violation("left behind: %s", path)
+		}
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		w.t.Error(err)
+	}
+}
+
+// rebuild does what is left to do when the host is lost: it makes a catalog
+// from each site alone, which must bring back every recovery point.
+func (w *world) rebuild() {
+	w.t.Helper()
+	for _, s := range w.sites {
+		config, data := w.path("rebuilt.yaml"), w.path("rebuilt")
+		w.configureFor(config, data)
+		o := w.must("", "--config", config, "catalog", "rebuild", "--from", s.Name, "--json")
+		var out struct {
+			Snapshots int
+			Lost      []any
+			Damaged   []any
+		}
+		if err := json.Unmarshal([]byte(o.stdout), &out); err != nil {
+			w.t.Fatalf("%v: %s", err, o)
+		}
+		if n := len(s.auditor.snapshots()); out.Snapshots != n || len(out.Lost)+len(out.Damaged) > 0 {
+			w.violation("site %s: %d snapshots are there: %s", s.Name, n, o)
+		}
+		if err := os.RemoveAll(data); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
