@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 )
 
 // Body reads an object that is on its way to a site and checks it in passing:
@@ -14,14 +15,19 @@ import (
 // given out. So a site that checks nothing itself still cannot take a wrong
 // object, because the request for it stays incomplete.
 //
-// Body may be rewound to the start to be sent again. It is not safe for
-// concurrent use.
+// Body may be rewound to the start to be sent again. Clients of HTTP read on in
+// the background when an answer has come early; after [Body.Release] they get
+// nothing more, so that the owner of the bytes can use them for something else.
 type Body struct {
-	obj    Object
+	obj Object
+
+	mu     sync.Mutex
 	at     int64 // position of the next byte
 	hashed int64 // how many bytes from the start are in sum
 	sum    hash.Hash
 	err    error
+
+	released bool
 }
 
 // NewBody rewinds obj.Body and checks its size. The error matches
@@ -52,14 +58,38 @@ func NewBody(obj Object) (*Body, error) {
 
 // Err returns why reading failed, or nil. Clients of a site wrap or rewrite
 // the errors of a body beyond recognition; this is the original.
-func (b *Body) Err() error { return b.err }
+func (b *Body) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
 
 // Complete tells whether every byte has been given out. Before that, no site
 // can have stored the object.
-func (b *Body) Complete() bool { return b.at == b.obj.Size }
+func (b *Body) Complete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at == b.obj.Size
+}
+
+// Release waits for a Read that is under way, and ends the use of obj.Body:
+// reading and rewinding fail from then on. Err and Complete still tell how far
+// it went.
+func (b *Body) Release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.released = true
+}
+
+var errReleased = errors.New("read after the end of the operation")
 
 func (b *Body) Read(p []byte) (int, error) {
-	if b.err != nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.released:
+		return 0, errReleased
+	case b.err != nil:
 		return 0, b.err
 	}
 	n, err := b.read(p)
@@ -101,6 +131,11 @@ func (b *Body) check() error {
 // Seek moves to another position; reading may only start again at the
 // beginning or go on where it had stopped.
 func (b *Body) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.released {
+		return 0, errReleased
+	}
 	at, err := b.obj.Body.Seek(offset, whence)
 	if err != nil {
 		return at, fmt.Errorf("rewind the body: %w", err)

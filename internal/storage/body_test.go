@@ -121,3 +121,20 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 }
+
+func TestBodyIsReleased(t *testing.T) {
+	b := newBody(t, storagetest.Object("p/x", []byte("content")))
+	if _, err := b.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	b.Release()
+	if n, err := b.Read(make([]byte, 3)); n != 0 || err == nil {
+		t.Errorf("Read = %d, %v", n, err)
+	}
+	if _, err := b.Seek(0, io.SeekStart); err == nil {
+		t.Error("rewound")
+	}
+	if b.Complete() || b.Err() != nil {
+		t.Errorf("complete %t, %v", b.Complete(), b.Err())
+	}
+}

@@ -19,7 +19,8 @@ type Store interface {
 	// that name exists it is left as it is and the error matches [ErrExists].
 	// The stored bytes are checked against obj.SHA256, by the server where it
 	// can and otherwise on the way there; a difference matches [ErrChecksum].
-	// After Put returned nil, Get and List see the object. After an error that
+	// When Put has returned, it reads obj.Body no more. After it returned nil,
+	// Get and List see the object. After an error that
 	// is not [Permanent] the object may or may not have been stored.
 	Put(ctx context.Context, obj Object) error
 

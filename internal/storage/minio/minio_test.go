@@ -74,3 +74,17 @@ func TestTrafficOfNoSite(t *testing.T) {
 		t.Errorf("counted %+v", got)
 	}
 }
+
+// at opens a store at an endpoint that is none of a site.
+func at(t *testing.T, endpoint string) storage.Store {
+	t.Helper()
+	s, err := minio.Open(minio.Options{Site: "onsite", Endpoint: endpoint, Bucket: "backups", AccessKey: "k", SecretKey: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestPutLetsGo(t *testing.T) { sitetest.LetsGo(t, at) }
+
+func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Onsite) }

@@ -24,6 +24,7 @@ func (s *Store) Put(ctx context.Context, obj storage.Object) error {
 		return s.fail(ctx, "put", obj.Name, err)
 	}
 	err = s.put(ctx, obj, body)
+	body.Release()
 	switch {
 	case err == nil:
 		return nil

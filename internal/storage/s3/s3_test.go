@@ -124,3 +124,17 @@ func TestTraffic(t *testing.T) {
 		return s
 	})
 }
+
+// at opens a store at an endpoint that is none of a site.
+func at(t *testing.T, endpoint string) storage.Store {
+	t.Helper()
+	s, err := s3.Open(s3.Options{Site: "cloud", Endpoint: endpoint, Bucket: "backups", AccessKey: "k", SecretKey: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestPutLetsGo(t *testing.T) { sitetest.LetsGo(t, at) }
+
+func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Cloud) }

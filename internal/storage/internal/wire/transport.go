@@ -52,7 +52,9 @@ func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Tr
 		ResponseHeaderTimeout: stall,
 		ExpectContinueTimeout: 2 * time.Second,
 		MaxIdleConnsPerHost:   32,
-		IdleConnTimeout:       stall,
+		// Half, since a connection that is used again after a rest has only
+		// what is left of the stall to bring the first bytes through.
+		IdleConnTimeout: stall / 2,
 		// The stored bytes are wanted, whatever their encoding is called.
 		DisableCompression: true,
 		WriteBufferSize:    64 << 10,
