@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // Run runs a client program of PostgreSQL to its end. When ctx ends or this
@@ -31,6 +32,11 @@ func Run(ctx context.Context, cmd *exec.Cmd) error {
 	return err
 }
 
+// runPatience is how long a client program may take to end politely. It tells
+// the server to cancel, which takes a moment, or for ever when the network
+// hangs.
+const runPatience = 5 * time.Second
+
 // terminate ends cmd when ctx ends before it: politely, then by force.
 func terminate(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
 	select {
@@ -41,7 +47,7 @@ func terminate(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
 	if cmd.Process.Signal(syscall.SIGTERM) != nil {
 		return // it has ended just now
 	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), runPatience)
 	defer cancel()
 	select {
 	case <-ended:

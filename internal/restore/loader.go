@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/crash"
@@ -29,6 +30,9 @@ type Loader struct {
 	Scratch bool
 	// Jobs is how many connections load at once; 0 means to choose.
 	Jobs int
+	// StallTimeout is how long nothing may move between us and the target
+	// before it counts as hung; see [postgres.TargetOptions].
+	StallTimeout time.Duration
 	// TempDir takes the schema archive while the Loader is open.
 	TempDir string
 	Phases  *progress.Phases
@@ -100,6 +104,7 @@ func (l *Loader) scope() postgres.Scope {
 func (l *Loader) Connect(ctx context.Context, url string, c clock.Clock, log *slog.Logger) (*postgres.Target, error) {
 	return postgres.Connect(ctx, postgres.TargetOptions{
 		URL: url, NoOwner: l.NoOwner, Scratch: l.Scratch, Jobs: l.Jobs, Tables: l.Tables, Clock: c, Log: log,
+		StallTimeout: l.StallTimeout,
 	})
 }
 

@@ -36,7 +36,7 @@ type state struct {
 
 // look finds out what is at the target's address.
 func (k *job) look(ctx context.Context) (s state, err error) {
-	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: k.to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
+	live, err := postgres.Connect(ctx, k.single())
 	if postgres.NoDatabase(err) {
 		return state{}, nil
 	}
@@ -49,13 +49,18 @@ func (k *job) look(ctx context.Context) (s state, err error) {
 	return s, err
 }
 
+// single describes the target for a look at it.
+func (k *job) single() postgres.TargetOptions {
+	return postgres.TargetOptions{URL: k.to.url, Jobs: 1, StallTimeout: k.StallTimeout, Clock: k.Clock, Log: k.Log}
+}
+
 // bystanders returns why a database must not be replaced: it holds tables that
 // do not belong to what is restored, which would vanish from it.
 func (k *job) bystanders(ctx context.Context, s state) (refused, err error) {
 	if !s.exists || s.empty || !k.req.Replace {
 		return nil, nil
 	}
-	live, err := postgres.Connect(ctx, postgres.TargetOptions{URL: k.to.url, Jobs: 1, Clock: k.Clock, Log: k.Log})
+	live, err := postgres.Connect(ctx, k.single())
 	if err != nil {
 		return nil, err
 	}

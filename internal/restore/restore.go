@@ -116,7 +116,7 @@ func (k *job) describe(ctx context.Context) error {
 	}
 	k.load = &Loader{
 		Snapshot: snap, Reader: k.reader, Jobs: k.req.Jobs, NoOwner: k.req.NoOwner,
-		TempDir: k.TempDir, Phases: k.phases, Report: k.report,
+		TempDir: k.TempDir, Phases: k.phases, Report: k.report, StallTimeout: k.StallTimeout,
 	}
 	if k.load.Jobs == 0 {
 		k.load.Jobs = k.Jobs

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
@@ -23,6 +24,9 @@ type Restorer struct {
 	// Jobs is how many connections load at once when a request does not say;
 	// 0 means to choose by the number of processors.
 	Jobs int
+	// StallTimeout is how long nothing may move between us and the target
+	// before it counts as hung; see [postgres.TargetOptions].
+	StallTimeout time.Duration
 
 	// beforeCheck, in tests, is called with the address of a database that is
 	// loaded and is about to be checked before it takes another's place.

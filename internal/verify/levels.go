@@ -159,7 +159,7 @@ func (p *proof) open(ctx context.Context) error {
 	}
 	p.load = &restore.Loader{
 		Snapshot: p.snap, Reader: reader, Scratch: true, Jobs: p.Jobs, TempDir: p.place.dir,
-		Phases: p.phases, Report: p.report,
+		Phases: p.phases, Report: p.report, StallTimeout: p.StallTimeout,
 	}
 	return p.load.Open(ctx)
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
@@ -26,6 +27,9 @@ type Verifier struct {
 	// Jobs is how many connections load and read back at once; 0 means to
 	// choose by the number of processors.
 	Jobs int
+	// StallTimeout is how long nothing may move between us and scratch
+	// before it counts as hung; see [postgres.TargetOptions].
+	StallTimeout time.Duration
 
 	// before, in tests, is called before the checks of each level begin.
 	before func(p *proof, level string)

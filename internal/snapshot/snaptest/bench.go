@@ -33,6 +33,10 @@ var Sites = []string{"onsite", "cloud"}
 // Source is the name of the source of every bench.
 const Source = "market"
 
+// Stall is how long nothing may move between the source of a bench and a
+// snapshot: more than a busy machine is ever quiet.
+const Stall = 5 * time.Second
+
 // Bench is a repository on two sites, with what takes snapshots into it.
 type Bench struct {
 	*repository.Repository
@@ -115,7 +119,8 @@ func (b *Bench) open(t *testing.T, sourceURL string) {
 func (b *Bench) source(t *testing.T, url string) *postgres.Source {
 	t.Helper()
 	source, err := postgres.New(postgres.Options{
-		Name: Source, URL: url, Connections: 2, LockTimeout: 2 * time.Second, MaxSnapshotAge: time.Minute, Log: b.Log,
+		Name: Source, URL: url, Connections: 2, LockTimeout: 2 * time.Second, MaxSnapshotAge: time.Minute, StallTimeout: Stall,
+		Log: b.Log,
 	})
 	if err != nil {
 		t.Fatal(err)
