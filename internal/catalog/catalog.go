@@ -28,24 +28,30 @@ var (
 )
 
 // formatVersion is written into every catalog and checked on opening.
-const formatVersion = 1
+const formatVersion = 2
 
 var (
 	bucketMeta      = []byte("meta")      // name → value
 	bucketPacks     = []byte("packs")     // ordinal → Pack
 	bucketPackNames = []byte("packnames") // SHA-256 → ordinal
-	bucketChunks    = []byte("chunks")    // chunk id → Location
-	bucketOutbox    = []byte("outbox")    // site → sequence → Entry
+	bucketChunks    = []byte("chunks")    // chunk id → one Location or more
+	bucketCondemned = []byte("condemned") // ordinal → Condemnation, of packs that nobody needs any more
+	bucketLost      = []byte("lost")      // ordinal → nothing, of packs that no site and no spool has
+	bucketOutbox    = []byte("outbox")    // site → what waits for it, see outbox.go
 	bucketSpooled   = []byte("spooled")   // object name → number of outboxes that wait for it
+	bucketFaults    = []byte("faults")    // site → object name → Fault
+	bucketCopies    = []byte("copies")    // site → object name → Copy
+	bucketObjects   = []byte("objects")   // name → Object: commits, marks, keys
+	bucketNeeds     = []byte("needs")     // commit name → ordinals of the packs that it names
+	bucketManifests = []byte("manifests") // commit name → what it says of its snapshot
 	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
-	bucketManifests = []byte("manifests") // snapshot id → what its commit says of it
 	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
 	bucketRuns      = []byte("runs")      // sequence → Run
 	bucketProofs    = []byte("proofs")    // sequence → Proof
 
 	allBuckets = [][]byte{
-		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketOutbox, bucketSpooled,
-		bucketSnapshots, bucketManifests, bucketPoints, bucketRuns, bucketProofs,
+		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
+		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
 	}
 )
 
@@ -92,10 +98,13 @@ func (c *Catalog) prepare() error {
 		if v == nil {
 			return meta.Put([]byte("format"), be64(formatVersion))
 		}
-		if len(v) != 8 || binary.BigEndian.Uint64(v) != formatVersion {
-			return fmt.Errorf("%w: this release reads format %d", ErrFormat, formatVersion)
+		switch {
+		case len(v) == 8 && binary.BigEndian.Uint64(v) == formatVersion:
+			return nil
+		case len(v) == 8 && binary.BigEndian.Uint64(v) == 1:
+			return migrate(tx)
 		}
-		return nil
+		return fmt.Errorf("%w: this release reads formats 1 and %d", ErrFormat, formatVersion)
 	})
 }
 
@@ -146,7 +155,7 @@ func (c *Catalog) Verify() error {
 		for err := range tx.Check() {
 			errs = append(errs, err)
 		}
-		errs = append(errs, verifyChunks(tx), verifySpooled(tx), verifyPoints(tx))
+		errs = append(errs, verifyChunks(tx), verifyOutboxes(tx), verifyPoints(tx), verifyNeeds(tx))
 		return errors.Join(errs...)
 	})
 }

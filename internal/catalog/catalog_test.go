@@ -78,25 +78,29 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 func TestChunksAreFoundWhereTheyLie(t *testing.T) {
 	c := open(t)
 	p, name, chunks := pack(1)
-	ordinals, err := c.AddPack(p, name, chunks, sites)
-	if err != nil || len(ordinals) != 1 {
-		t.Fatal(ordinals, err)
+	first, err := c.AddPack(p, name, chunks, sites)
+	if err != nil {
+		t.Fatal(err)
 	}
 	at, ok, err := c.Find(chunks[1].ID)
-	want := Location{Pack: ordinals[0], Offset: chunks[1].Offset, Stored: 100, Raw: 300}
+	want := Location{Pack: first, Offset: chunks[1].Offset, Stored: 100, Raw: 300}
 	if err != nil || !ok || at != want {
 		t.Errorf("found %+v %t %v, want %+v", at, ok, err, want)
 	}
 	if _, ok, err := c.Find([32]byte{0xff}); ok || err != nil {
 		t.Errorf("found what is not there: %v", err)
 	}
-	// A second pack with one of the chunks names the first one too.
+	// A chunk of two packs is found in both.
 	p2, name2, more := pack(2)
-	ordinals, err = c.AddPack(p2, name2, append(more, chunks[0]), sites)
-	if err != nil || len(ordinals) != 2 {
-		t.Errorf("packs %v (%v)", ordinals, err)
+	second, err := c.AddPack(p2, name2, append(more, chunks[0]), sites)
+	if err != nil {
+		t.Fatal(err)
 	}
-	got, err := c.PackAt(ordinals[1])
+	places, err := c.Places(chunks[0].ID)
+	if err != nil || len(places) != 2 || places[0].Pack+places[1].Pack != first+second {
+		t.Errorf("places %+v (%v)", places, err)
+	}
+	got, err := c.PackAt(second)
 	if err != nil || got != p2 {
 		t.Errorf("pack %+v (%v)", got, err)
 	}
@@ -219,13 +223,14 @@ func TestRunsAndProofs(t *testing.T) {
 	}
 }
 
-// model is what the outboxes must hold after any sequence of operations: for
-// each site the names in order, and which commits it has acknowledged.
+// model is what the outboxes must hold after any sequence of operations: what
+// waits for each site, and which commits it has acknowledged.
 type model struct {
-	box     map[string][]string
+	box     map[string]map[string]bool
 	durable map[string]map[string]bool // snapshot → sites
 	packs   []string
-	commits []string
+	commits []Snapshot // in their order
+	keys    int
 }
 
 // TestOutboxModel runs random operations, crashes included, beside a model.
@@ -240,7 +245,7 @@ func TestOutboxModel(t *testing.T) {
 		}
 		c.db.NoSync = true // a crash of the machine is not what this is about
 		defer func() { _ = c.Close() }()
-		m := &model{box: map[string][]string{"cloud": nil, "onsite": nil}, durable: map[string]map[string]bool{}}
+		m := &model{box: map[string]map[string]bool{"cloud": {}, "onsite": {}}, durable: map[string]map[string]bool{}}
 		for _, s := range sites {
 			if _, err := c.AddSite(s); err != nil {
 				t.Fatal(err)
@@ -249,65 +254,132 @@ func TestOutboxModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"pack":                  func(t *rapid.T) { m.addPack(t, c) },
 			"snapshot":              func(t *rapid.T) { m.addSnapshot(t, c) },
+			"key":                   func(t *rapid.T) { m.addKey(t, c) },
 			"acknowledge":           func(t *rapid.T) { m.acknowledge(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
 			"reset":                 func(t *rapid.T) { m.reset(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
+			"doubt":                 func(t *rapid.T) { m.doubt(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
 			"":                      func(t *rapid.T) { m.check(t, c) },
 			"take out and put back": func(t *rapid.T) { m.putBack(t, c, rapid.SampledFrom(sites).Draw(t, "site")) },
 		})
 	})
 }
 
+func (m *model) queue(name string) {
+	for _, box := range m.box {
+		box[name] = true
+	}
+}
+
 func (m *model) addPack(t *rapid.T, c *Catalog) {
 	p, name, chunks := pack(uint64(len(m.packs)))
-	if _, err := c.AddPack(p, name, chunks, sites); err != nil {
-		t.Fatal(err)
+	if n, err := c.AddPack(p, name, chunks, sites); err != nil || int(n) != len(m.packs)+1 {
+		t.Fatal(n, err)
 	}
 	m.packs = append(m.packs, name)
-	for s := range m.box {
-		m.box[s] = append(m.box[s], name)
+	m.queue(name)
+}
+
+func (m *model) addKey(t *rapid.T, c *Catalog) {
+	m.keys++
+	name := fmt.Sprintf("keys/%04d.age", m.keys)
+	if err := c.AddObject(Object{Kind: KindKey, Name: name, Size: 5}, sites); err != nil {
+		t.Fatal(err)
 	}
+	m.queue(name)
 }
 
 func (m *model) addSnapshot(t *rapid.T, c *Catalog) {
 	s := someSnapshot(fmt.Sprintf("%06d", len(m.commits)), "payments", len(m.commits))
+	for n := range m.packs {
+		if rapid.Bool().Draw(t, "needed") {
+			s.Packs = append(s.Packs, uint32(n+1))
+		}
+	}
 	if err := c.AddSnapshot(s, sites); err != nil {
 		t.Fatal(err)
 	}
-	m.commits = append(m.commits, s.Commit)
+	m.commits = append(m.commits, s)
 	m.durable[s.ID] = map[string]bool{}
-	for site := range m.box {
-		m.box[site] = append(m.box[site], s.Commit)
+	m.queue(s.Commit)
+}
+
+// next checks what is sent next: keys first, then the newest commit that waits,
+// behind all that it names.
+func (m *model) next(t *rapid.T, c *Catalog, site string) []Entry {
+	entries, err := c.Next(site, rapid.IntRange(1, 3).Draw(t, "limit"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	if len(entries) == 0 && len(m.box[site]) > 0 {
+		t.Fatalf("%d objects wait for %s and none is next", len(m.box[site]), site)
+	}
+	for _, e := range entries {
+		if !m.box[site][e.Name] {
+			t.Fatalf("%s is sent to %s and does not wait for it", e.Name, site)
+		}
+	}
+	if len(entries) == 0 || entries[0].Kind == KindKey {
+		return entries
+	}
+	for i := len(m.commits) - 1; i >= 0; i-- {
+		s := m.commits[i]
+		if !m.box[site][s.Commit] {
+			continue
+		}
+		for _, n := range s.Packs {
+			if name := m.packs[n-1]; m.box[site][name] && entries[0].Kind == KindCommit {
+				t.Fatalf("commit %s is sent before %s", entries[0].Name, name)
+			}
+		}
+		if entries[0].Kind == KindCommit && (len(entries) != 1 || entries[0].Snapshot != s.ID) {
+			t.Fatalf("%d entries with commit %s are sent, the newest is %s", len(entries), entries[0].Name, s.Commit)
+		}
+		break
+	}
+	return entries
 }
 
 func (m *model) acknowledge(t *rapid.T, c *Catalog, site string) {
-	entries, err := c.Outbox(site, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	entries := m.next(t, c, site)
 	if len(entries) == 0 {
 		return
 	}
-	e := entries[0]
-	last, err := c.Acknowledge(site, e, time.Now())
+	free, err := c.Acknowledge(site, entries, time.Now(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.box[site] = m.box[site][1:]
-	waiting := false
-	for _, box := range m.box {
-		for _, name := range box {
-			waiting = waiting || name == e.Name
+	for _, e := range entries {
+		delete(m.box[site], e.Name)
+		waiting := false
+		for _, box := range m.box {
+			waiting = waiting || box[e.Name]
+		}
+		if slices.Contains(free, e.Name) == waiting {
+			t.Fatalf("%s: free %v, but another site waits for it: %t", e.Name, free, waiting)
+		}
+		if e.Kind == KindCommit {
+			m.durable[e.Snapshot][site] = true
 		}
 	}
-	if last == waiting {
-		t.Fatalf("%s: last %t, but another site waits for it: %t", e.Name, last, waiting)
+	if again, err := c.Acknowledge(site, entries, time.Now(), time.Time{}); len(again) > 0 || err != nil {
+		t.Fatalf("acknowledged twice: %v %v", again, err)
 	}
-	if e.Kind == KindCommit {
-		m.durable[e.Snapshot][site] = true
+}
+
+// everything is queued for a site.
+func (m *model) everything(site string) {
+	m.box[site] = map[string]bool{}
+	for _, name := range m.packs {
+		m.box[site][name] = true
 	}
-	if again, err := c.Acknowledge(site, e, time.Now()); again || err != nil {
-		t.Fatalf("acknowledged twice: %t %v", again, err)
+	for _, s := range m.commits {
+		m.box[site][s.Commit] = true
+	}
+	for n := range m.keys {
+		m.box[site][fmt.Sprintf("keys/%04d.age", n+1)] = true
+	}
+	for _, at := range m.durable {
+		delete(at, site)
 	}
 }
 
@@ -315,10 +387,20 @@ func (m *model) reset(t *rapid.T, c *Catalog, site string) {
 	if _, err := c.ResetSite(site); err != nil {
 		t.Fatal(err)
 	}
-	m.box[site] = append(append([]string{}, m.packs...), m.commits...)
-	for _, at := range m.durable {
-		delete(at, site)
+	m.everything(site)
+}
+
+// doubt finds a pack missing at a site.
+func (m *model) doubt(t *rapid.T, c *Catalog, site string) {
+	if len(m.packs) == 0 {
+		return
 	}
+	name := rapid.SampledFrom(m.packs).Draw(t, "pack")
+	queued, err := c.Doubt(Fault{Site: site, Name: name, Detail: "missing", Found: "compare"})
+	if err != nil || queued == m.box[site][name] {
+		t.Fatalf("queued %t (%v)", queued, err)
+	}
+	m.box[site][name] = true
 }
 
 // putBack takes a site out of the configuration, goes on without it, and puts
@@ -328,7 +410,7 @@ func (m *model) putBack(t *rapid.T, c *Catalog, site string) {
 	if err := c.KeepSites(others); err != nil {
 		t.Fatal(err)
 	}
-	if entries, err := c.Outbox(site, 1); err != nil || len(entries) != 0 {
+	if entries, err := c.Next(site, 1); err != nil || len(entries) != 0 {
 		t.Fatalf("a site that is gone has %v waiting (%v)", entries, err)
 	}
 	p, name, chunks := pack(uint64(len(m.packs)))
@@ -336,16 +418,11 @@ func (m *model) putBack(t *rapid.T, c *Catalog, site string) {
 		t.Fatal(err)
 	}
 	m.packs = append(m.packs, name)
-	for _, s := range others {
-		m.box[s] = append(m.box[s], name)
-	}
+	m.queue(name)
 	if _, err := c.AddSite(site); err != nil {
 		t.Fatal(err)
 	}
-	m.box[site] = append(append([]string{}, m.packs...), m.commits...)
-	for _, at := range m.durable {
-		delete(at, site)
-	}
+	m.everything(site)
 }
 
 func (m *model) check(t *rapid.T, c *Catalog) {
@@ -353,17 +430,16 @@ func (m *model) check(t *rapid.T, c *Catalog) {
 		t.Fatal(err)
 	}
 	for site, want := range m.box {
-		entries, err := c.Outbox(site, 1<<20)
-		if err != nil {
-			t.Fatal(err)
+		backlog, err := c.Backlog(site)
+		if err != nil || backlog.Objects != len(want) {
+			t.Fatalf("%d objects wait for %s, want %d (%v)", backlog.Objects, site, len(want), err)
 		}
-		var got []string
-		for _, e := range entries {
-			got = append(got, e.Name)
+		for name := range want {
+			if waiting, err := c.Waits(site, name); err != nil || !waiting {
+				t.Fatalf("%s does not wait for %s (%v)", name, site, err)
+			}
 		}
-		if diff := cmp.Diff(want, got, equalEmpty); diff != "" {
-			t.Fatalf("outbox of %s: %s", site, diff)
-		}
+		m.checkHoldings(t, c, site)
 	}
 	for id, want := range m.durable {
 		s, err := c.Snapshot(id)
@@ -378,14 +454,25 @@ func (m *model) check(t *rapid.T, c *Catalog) {
 	}
 }
 
-var equalEmpty = cmp.Comparer(func(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
+// checkHoldings checks that a site must hold exactly what does not wait for it.
+func (m *model) checkHoldings(t *rapid.T, c *Catalog, site string) {
+	held, after := map[string]bool{}, ""
+	for {
+		page, err := c.Holdings(site, after, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range page {
+			if h.Name <= after || m.box[site][h.Name] {
+				t.Fatalf("holding %s behind %s, waiting %t", h.Name, after, m.box[site][h.Name])
+			}
+			after, held[h.Name] = h.Name, true
+		}
+		if len(page) == 0 {
+			break
 		}
 	}
-	return true
-})
+	if n := len(m.packs) + len(m.commits) + m.keys - len(m.box[site]); len(held) != n {
+		t.Fatalf("site %s must hold %d objects, the catalog says %d", site, n, len(held))
+	}
+}

@@ -54,54 +54,42 @@ func decodePack(b []byte) (p Pack, err error) {
 }
 
 // AddPack remembers a finished pack with its chunks and queues it, under the
-// object's name, for every site named, all in one transaction. A chunk that
-// another pack holds already keeps its first place. It returns the ordinals of
-// the pack and of those others: together they hold every chunk at the place
-// that the catalog tells. Adding a pack again adds nothing.
-func (c *Catalog) AddPack(p Pack, name string, chunks []Chunk, sites []string) (ordinals []uint32, err error) {
+// object's name, for every site named, all in one transaction. It returns the
+// pack's ordinal. Adding a pack again adds nothing.
+func (c *Catalog) AddPack(p Pack, name string, chunks []Chunk, sites []string) (ordinal uint32, err error) {
 	// bbolt fills pages better, and touches each once, when keys rise.
 	sort.Slice(chunks, func(i, j int) bool { return string(chunks[i].ID[:]) < string(chunks[j].ID[:]) })
 	err = c.db.Update(func(tx *bbolt.Tx) error {
 		if known := tx.Bucket(bucketPackNames).Get(p.SHA256[:]); known != nil {
-			ordinals = append(ordinals, binary.BigEndian.Uint32(known))
+			ordinal = binary.BigEndian.Uint32(known)
 			return nil
 		}
-		ordinal, err := putPack(tx, p)
-		if err != nil {
+		if ordinal, err = putPack(tx, p); err != nil {
 			return err
 		}
-		others, err := indexChunks(tx, ordinal, chunks)
-		if err != nil {
+		if err := indexChunks(tx, ordinal, chunks); err != nil {
 			return err
 		}
-		ordinals = append(others, ordinal)
 		return enqueue(tx, sites, Entry{Kind: KindPack, Name: name, Size: p.Size, SHA256: p.SHA256})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("catalog: add pack %s: %w", name, err)
+		return 0, fmt.Errorf("catalog: add pack %s: %w", name, err)
 	}
-	return ordinals, nil
+	return ordinal, nil
 }
 
-// indexChunks notes where each chunk lies, and returns the packs in which some
-// of them lay already.
-func indexChunks(tx *bbolt.Tx, ordinal uint32, chunks []Chunk) (others []uint32, err error) {
+// indexChunks notes where each chunk lies, behind the places where it lies
+// already.
+func indexChunks(tx *bbolt.Tx, ordinal uint32, chunks []Chunk) error {
 	index := tx.Bucket(bucketChunks)
 	for i := range chunks {
 		ch := &chunks[i]
-		if known := index.Get(ch.ID[:]); known != nil {
-			l, err := decodeLocation(known)
-			if err != nil {
-				return nil, err
-			}
-			others = append(others, l.Pack)
-			continue
-		}
-		if err := index.Put(ch.ID[:], encodeLocation(ordinal, ch)); err != nil {
-			return nil, err
+		places := append([]byte{}, index.Get(ch.ID[:])...)
+		if err := index.Put(ch.ID[:], appendLocation(places, ordinal, ch)); err != nil {
+			return err
 		}
 	}
-	return others, nil
+	return nil
 }
 
 func putPack(tx *bbolt.Tx, p Pack) (uint32, error) {
@@ -120,71 +108,119 @@ func putPack(tx *bbolt.Tx, p Pack) (uint32, error) {
 	return uint32(n), tx.Bucket(bucketPackNames).Put(p.SHA256[:], key)
 }
 
-func encodeLocation(pack uint32, ch *Chunk) []byte {
-	b := make([]byte, 0, 16)
+// locationSize is the length of one encoded Location.
+const locationSize = 16
+
+func appendLocation(b []byte, pack uint32, ch *Chunk) []byte {
 	b = binary.BigEndian.AppendUint32(b, pack)
 	b = binary.BigEndian.AppendUint32(b, ch.Offset)
 	b = binary.BigEndian.AppendUint32(b, ch.Stored)
 	return binary.BigEndian.AppendUint32(b, ch.Raw)
 }
 
-func decodeLocation(b []byte) (l Location, err error) {
-	if len(b) != 16 {
-		return l, fmt.Errorf("catalog: chunk record of %d bytes", len(b))
+// decodeLocations reads all the places of a chunk: nearly always one.
+func decodeLocations(b []byte) ([]Location, error) {
+	if len(b) == 0 || len(b)%locationSize != 0 {
+		return nil, fmt.Errorf("catalog: chunk record of %d bytes", len(b))
 	}
-	return Location{
-		Pack:   binary.BigEndian.Uint32(b),
-		Offset: binary.BigEndian.Uint32(b[4:]),
-		Stored: binary.BigEndian.Uint32(b[8:]),
-		Raw:    binary.BigEndian.Uint32(b[12:]),
-	}, nil
+	out := make([]Location, 0, len(b)/locationSize)
+	for ; len(b) > 0; b = b[locationSize:] {
+		out = append(out, Location{
+			Pack:   binary.BigEndian.Uint32(b),
+			Offset: binary.BigEndian.Uint32(b[4:]),
+			Stored: binary.BigEndian.Uint32(b[8:]),
+			Raw:    binary.BigEndian.Uint32(b[12:]),
+		})
+	}
+	return out, nil
 }
 
-// Find returns where a chunk lies; ok is false when no pack is known to hold it.
+// Places returns where a chunk lies: nowhere, in one pack, or in several when
+// it was written again because the first was condemned or two captures found
+// it at once.
+func (c *Catalog) Places(id [32]byte) (places []Location, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketChunks).Get(id[:])
+		if v == nil {
+			return nil
+		}
+		places, err = decodeLocations(v)
+		return err
+	})
+	return places, err
+}
+
+// Find returns where a chunk lies that a new snapshot may refer to; ok is false
+// when no pack holds it but such as are condemned
+// or lost.
 func (c *Catalog) Find(id [32]byte) (l Location, ok bool, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
 		v := tx.Bucket(bucketChunks).Get(id[:])
 		if v == nil {
 			return nil
 		}
-		ok = true
-		l, err = decodeLocation(v)
-		return err
+		places, err := decodeLocations(v)
+		if err != nil {
+			return err
+		}
+		condemned, lost := tx.Bucket(bucketCondemned), tx.Bucket(bucketLost)
+		for _, l = range places {
+			if key := ordinalKey(l.Pack); condemned.Get(key) == nil && lost.Get(key) == nil {
+				ok = true
+				return nil
+			}
+		}
+		return nil
 	})
 	return l, ok, err
+}
+
+func ordinalKey(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+// PackNamed returns the ordinal of the pack with that SHA-256; ok is false when
+// the catalog does not know it.
+func (c *Catalog) PackNamed(sha [32]byte) (ordinal uint32, ok bool, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		if v := tx.Bucket(bucketPackNames).Get(sha[:]); v != nil {
+			ordinal, ok = binary.BigEndian.Uint32(v), true
+		}
+		return nil
+	})
+	return ordinal, ok, err
 }
 
 // PackAt returns the pack with that ordinal.
 func (c *Catalog) PackAt(ordinal uint32) (p Pack, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		v := tx.Bucket(bucketPacks).Get(binary.BigEndian.AppendUint32(nil, ordinal))
-		if v == nil {
-			return fmt.Errorf("catalog: pack number %d: %w", ordinal, ErrNotFound)
-		}
-		p, err = decodePack(v)
+		p, err = packAt(tx, ordinal)
 		return err
 	})
 	return p, err
 }
 
-// verifyChunks checks that each chunk lies inside a pack that exists.
+func packAt(tx *bbolt.Tx, ordinal uint32) (Pack, error) {
+	v := tx.Bucket(bucketPacks).Get(ordinalKey(ordinal))
+	if v == nil {
+		return Pack{}, fmt.Errorf("catalog: pack number %d: %w", ordinal, ErrNotFound)
+	}
+	return decodePack(v)
+}
+
+// verifyChunks checks that each chunk lies inside of packs that exist.
 func verifyChunks(tx *bbolt.Tx) error {
-	packs := tx.Bucket(bucketPacks)
 	return tx.Bucket(bucketChunks).ForEach(func(id, v []byte) error {
-		l, err := decodeLocation(v)
+		places, err := decodeLocations(v)
 		if err != nil {
 			return err
 		}
-		p := packs.Get(binary.BigEndian.AppendUint32(nil, l.Pack))
-		if p == nil {
-			return fmt.Errorf("catalog: chunk %x lies in pack number %d, which does not exist", id, l.Pack)
-		}
-		pack, err := decodePack(p)
-		if err != nil {
-			return err
-		}
-		if int64(l.Offset)+int64(l.Stored) > pack.Size {
-			return fmt.Errorf("catalog: chunk %x ends behind its pack %x", id, pack.SHA256)
+		for _, l := range places {
+			pack, err := packAt(tx, l.Pack)
+			if err != nil {
+				return fmt.Errorf("catalog: chunk %x: %w", id, err)
+			}
+			if int64(l.Offset)+int64(l.Stored) > pack.Size {
+				return fmt.Errorf("catalog: chunk %x ends behind its pack %x", id, pack.SHA256)
+			}
 		}
 		return nil
 	})

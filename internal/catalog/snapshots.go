@@ -1,9 +1,10 @@
 package catalog
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 
@@ -33,11 +34,26 @@ type Snapshot struct {
 	// names. A site that is not in it has not acknowledged it.
 	Durable map[string]time.Time `json:"durable,omitempty"`
 
+	// Condemned is since when no rule keeps it, and Reason says which rule
+	// kept another; zero while it is kept. It is deleted some time later.
+	Condemned time.Time `json:"condemned,omitzero"`
+	Reason    string    `json:"reason,omitempty"`
+	// Held is why it must not be deleted whatever the rules say; empty when
+	// nobody holds it.
+	Held string `json:"held,omitempty"`
+
 	// Manifest is the snapshot as the commit tells it. It is kept apart and
 	// only filled in by [Catalog.Manifest]: it may be large, and lists and
 	// acknowledgements do not need it.
 	Manifest json.RawMessage `json:"-"`
+	// Packs are the ordinals of all packs that the commit names. They are kept
+	// apart too and only read by [Catalog.AddSnapshot].
+	Packs []uint32 `json:"-"`
 }
+
+// ErrCondemned means that a snapshot refers to a pack that is being deleted or
+// is lost.
+var ErrCondemned = errors.New("pack is being deleted or lost")
 
 // MetaLastCommit names the value that holds the name of the newest commit.
 const MetaLastCommit = "last_commit"
@@ -52,10 +68,15 @@ func pointKey(s *Snapshot) []byte {
 
 // AddSnapshot remembers a snapshot and queues its commit for every site, in
 // one transaction: this is the moment from which it cannot be lost by a crash.
+// Packs that were condemned meanwhile are needed again; when one is already
+// being deleted, or was found to be lost, the error matches [ErrCondemned].
 func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
 			return nil
+		}
+		if err := claim(tx, s.Packs); err != nil {
+			return err
 		}
 		if err := putSnapshot(tx, &s); err != nil {
 			return err
@@ -63,9 +84,7 @@ func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 		if err := tx.Bucket(bucketMeta).Put([]byte("m:"+MetaLastCommit), []byte(s.Commit)); err != nil {
 			return err
 		}
-		return enqueue(tx, sites, Entry{
-			Kind: KindCommit, Name: s.Commit, Size: s.CommitSize, SHA256: s.CommitSHA256, Snapshot: s.ID,
-		})
+		return addObject(tx, s.object(), sites)
 	})
 	if err != nil {
 		return fmt.Errorf("catalog: add snapshot %s of %s: %w", s.ID, s.Function, err)
@@ -73,14 +92,42 @@ func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 	return nil
 }
 
+// object is the commit of the snapshot.
+func (s *Snapshot) object() Object {
+	return Object{Kind: KindCommit, Name: s.Commit, Size: s.CommitSize, SHA256: s.CommitSHA256, Snapshot: s.ID}
+}
+
 func putSnapshot(tx *bbolt.Tx, s *Snapshot) error {
-	if err := tx.Bucket(bucketManifests).Put([]byte(s.ID), s.Manifest); err != nil {
+	if err := putManifest(tx, s.Commit, s.Manifest, s.Packs); err != nil {
 		return err
 	}
 	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketPoints).Put(pointKey(s), []byte{})
+}
+
+// putManifest keeps what a commit says of its snapshot, and which packs it
+// names.
+func putManifest(tx *bbolt.Tx, commit string, manifest []byte, packs []uint32) error {
+	if err := tx.Bucket(bucketManifests).Put([]byte(commit), manifest); err != nil {
+		return err
+	}
+	ordinals := make([]byte, 0, 4*len(packs))
+	for _, n := range packs {
+		ordinals = binary.BigEndian.AppendUint32(ordinals, n)
+	}
+	return tx.Bucket(bucketNeeds).Put([]byte(commit), ordinals)
+}
+
+// needs returns the packs that a commit names.
+func needs(tx *bbolt.Tx, commit string) []uint32 {
+	v := tx.Bucket(bucketNeeds).Get([]byte(commit))
+	out := make([]uint32, 0, len(v)/4)
+	for ; len(v) >= 4; v = v[4:] {
+		out = append(out, binary.BigEndian.Uint32(v))
+	}
+	return out
 }
 
 func getSnapshot(tx *bbolt.Tx, id string) (*Snapshot, error) {
@@ -97,7 +144,7 @@ func getSnapshot(tx *bbolt.Tx, id string) (*Snapshot, error) {
 
 // forgetSite takes a site out of what every snapshot says of its copies.
 func forgetSite(tx *bbolt.Tx, site string) error {
-	snapshots, err := commitOrder(tx)
+	snapshots, err := allSnapshots(tx)
 	if err != nil {
 		return err
 	}
@@ -113,9 +160,23 @@ func forgetSite(tx *bbolt.Tx, site string) error {
 	return nil
 }
 
-func setDurable(tx *bbolt.Tx, id, site string, at time.Time) error {
+func allSnapshots(tx *bbolt.Tx) (out []*Snapshot, err error) {
+	err = tx.Bucket(bucketSnapshots).ForEach(func(id, _ []byte) error {
+		s, err := getSnapshot(tx, string(id))
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// setDurable notes that a site holds a commit. Of a snapshot that was deleted
+// meanwhile, or has another commit now, nothing is noted.
+func setDurable(tx *bbolt.Tx, id, commit, site string, at time.Time) error {
 	s, err := getSnapshot(tx, id)
-	if err != nil {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil || s.Commit != commit {
 		return err
 	}
 	if s.Durable == nil {
@@ -151,7 +212,7 @@ func (c *Catalog) Manifest(id string) (*Snapshot, error) {
 		return nil, err
 	}
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		v := tx.Bucket(bucketManifests).Get([]byte(s.ID))
+		v := tx.Bucket(bucketManifests).Get([]byte(s.Commit))
 		if v == nil {
 			return fmt.Errorf("catalog: manifest of snapshot %s: %w", s.ID, ErrNotFound)
 		}
@@ -274,21 +335,6 @@ func last(cur *bbolt.Cursor, prefix string) []byte {
 	return k
 }
 
-// commitOrder returns all snapshots in the order of their commits.
-func commitOrder(tx *bbolt.Tx) ([]*Snapshot, error) {
-	var out []*Snapshot
-	err := tx.Bucket(bucketSnapshots).ForEach(func(id, _ []byte) error {
-		s, err := getSnapshot(tx, string(id))
-		if err != nil {
-			return err
-		}
-		out = append(out, s)
-		return nil
-	})
-	sort.Slice(out, func(i, j int) bool { return out[i].Commit < out[j].Commit })
-	return out, err
-}
-
 // verifyPoints checks that each snapshot is found by its recovery point and
 // that no point leads nowhere.
 func verifyPoints(tx *bbolt.Tx) error {
@@ -306,4 +352,29 @@ func verifyPoints(tx *bbolt.Tx) error {
 		return fmt.Errorf("catalog: %d snapshots but %d recovery points", n, points)
 	}
 	return nil
+}
+
+// verifyNeeds checks that each commit's packs are known, and that each snapshot
+// has a commit.
+func verifyNeeds(tx *bbolt.Tx) error {
+	snapshots, err := allSnapshots(tx)
+	if err != nil {
+		return err
+	}
+	for _, s := range snapshots {
+		if _, err := getObject(tx, s.Commit); err != nil {
+			return fmt.Errorf("snapshot %s: %w", s.ID, err)
+		}
+	}
+	return tx.Bucket(bucketNeeds).ForEach(func(commit, _ []byte) error {
+		if _, err := getObject(tx, string(commit)); err != nil {
+			return fmt.Errorf("packs of a commit that is not known: %w", err)
+		}
+		for _, n := range needs(tx, string(commit)) {
+			if _, err := packAt(tx, n); err != nil {
+				return fmt.Errorf("commit %s: %w", commit, err)
+			}
+		}
+		return nil
+	})
 }
