@@ -185,10 +185,13 @@ func faultOf(tx *bbolt.Tx, site, commit string) (string, error) {
 	return "", nil
 }
 
-// HeldBySome reports whether one of the sites holds the object, so that it can
-// be had from there.
+// HeldBySome reports whether an object that waits for some site is held by one
+// of the sites named, so that it can be had from there.
 func (c *Catalog) HeldBySome(name string, sites []string) (held bool, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketSpooled).Get([]byte(name)) == nil {
+			return nil // it is on its way into the catalog
+		}
 		for _, site := range sites {
 			faults := tx.Bucket(bucketFaults).Bucket([]byte(site))
 			held = held || !waits(tx, site, name) && (faults == nil || faults.Get([]byte(name)) == nil)

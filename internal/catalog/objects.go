@@ -113,14 +113,14 @@ func unixSeconds(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0
 	}
-	return uint64(t.Unix()) //nolint:gosec // of this century
+	return uint64(t.Unix())
 }
 
 func fromSeconds(n uint64) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}
-	return time.Unix(int64(n), 0).UTC() //nolint:gosec // was written from such
+	return time.Unix(int64(n), 0).UTC()
 }
 
 func putCopy(tx *bbolt.Tx, site, name string, c Copy) error {

@@ -72,11 +72,11 @@ func pointKey(s *Snapshot) []byte {
 // being deleted, or was found to be lost, the error matches [ErrCondemned].
 func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
-		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
-			return nil
-		}
 		if err := claim(tx, s.Packs); err != nil {
 			return err
+		}
+		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
+			return addCommit(tx, &s, sites)
 		}
 		if err := putSnapshot(tx, &s); err != nil {
 			return err
@@ -90,6 +90,25 @@ func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 		return fmt.Errorf("catalog: add snapshot %s of %s: %w", s.ID, s.Function, err)
 	}
 	return nil
+}
+
+// addCommit remembers another commit of a snapshot that is known: the one that
+// was written last counts.
+func addCommit(tx *bbolt.Tx, s *Snapshot, sites []string) error {
+	known, err := getSnapshot(tx, s.ID)
+	if err != nil || known.Commit == s.Commit {
+		return err
+	}
+	if err := putManifest(tx, s.Commit, s.Manifest, s.Packs); err != nil {
+		return err
+	}
+	if known.Commit < s.Commit {
+		known.Commit, known.CommitSize, known.CommitSHA256, known.Durable = s.Commit, s.CommitSize, s.CommitSHA256, s.Durable
+		if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), known); err != nil {
+			return err
+		}
+	}
+	return addObject(tx, s.object(), sites)
 }
 
 // object is the commit of the snapshot.

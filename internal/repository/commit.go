@@ -92,9 +92,22 @@ func commitName(c *commit) string {
 	return fmt.Sprintf("c/%s-%s-%d", c.Time.UTC().Format("2006/01/02/150405.000"), c.Writer, c.Sequence)
 }
 
-// sealCommitObject returns the bytes of the commit object of that name.
-func sealCommitObject(key *masterKey, name string, c *commit) ([]byte, error) {
-	content, err := json.Marshal(c)
+// objectSeal says how a kind of small objects is told from others and sealed.
+type objectSeal struct {
+	magic   string
+	purpose string
+	kind    byte
+}
+
+var (
+	commitSeal = objectSeal{commitMagic, purposeCommit, sealCommit}
+	markSeal   = objectSeal{markMagic, purposeMark, sealMark}
+)
+
+// sealObject returns the bytes of the object of that name: content as JSON,
+// compressed and sealed.
+func sealObject(key *masterKey, how objectSeal, name string, content any) ([]byte, error) {
+	text, err := json.Marshal(content)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +119,13 @@ func sealCommitObject(key *masterKey, name string, c *commit) ([]byte, error) {
 	if _, err := rand.Read(salt[:]); err != nil {
 		return nil, err
 	}
-	aead, err := key.sealer(purposeCommit, salt[:])
+	aead, err := key.sealer(how.purpose, salt[:])
 	if err != nil {
 		return nil, err
 	}
-	object := header(commitMagic, key.id, salt[:])
-	return aead.Seal(object, sealNonce(headerSize), enc.EncodeAll(content, nil),
-		additional(key.repo, sealCommit, []byte(name))), nil
+	object := header(how.magic, key.id, salt[:])
+	return aead.Seal(object, sealNonce(headerSize), enc.EncodeAll(text, nil),
+		additional(key.repo, how.kind, []byte(name))), nil
 }
 
 // maxCommit bounds what a reader will take for the content of a commit: about
@@ -121,37 +134,45 @@ const maxCommit = 256 << 20
 
 // openCommitObject reads the commit object of that name.
 func openCommitObject(keys map[keyID]*masterKey, name string, object []byte) (*commit, error) {
-	id, salt, err := parseHeader(commitMagic, object)
-	if err != nil {
-		return nil, err
-	}
-	key := keys[id]
-	if key == nil {
-		return nil, fmt.Errorf("%w: sealed with key %s", ErrWrongKey, id)
-	}
-	aead, err := key.sealer(purposeCommit, salt[:])
-	if err != nil {
-		return nil, err
-	}
-	packed, err := aead.Open(nil, sealNonce(headerSize), object[headerSize:], additional(key.repo, sealCommit, []byte(name)))
-	if err != nil {
-		return nil, fmt.Errorf("%w: does not decrypt", ErrCorrupt)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxCommit))
-	if err != nil {
-		return nil, err
-	}
-	defer dec.Close()
-	content, err := dec.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
 	var c commit
-	if err := json.Unmarshal(content, &c); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	if err := openObject(keys, commitSeal, name, object, &c); err != nil {
+		return nil, err
 	}
 	if c.Format > Format {
 		return nil, fmt.Errorf("%w: commit of format %d", ErrFormat, c.Format)
 	}
 	return &c, nil
+}
+
+// openObject reads the content of the sealed object of that name.
+func openObject(keys map[keyID]*masterKey, how objectSeal, name string, object []byte, content any) error {
+	id, salt, err := parseHeader(how.magic, object)
+	if err != nil {
+		return err
+	}
+	key := keys[id]
+	if key == nil {
+		return fmt.Errorf("%w: sealed with key %s", ErrWrongKey, id)
+	}
+	aead, err := key.sealer(how.purpose, salt[:])
+	if err != nil {
+		return err
+	}
+	packed, err := aead.Open(nil, sealNonce(headerSize), object[headerSize:], additional(key.repo, how.kind, []byte(name)))
+	if err != nil {
+		return fmt.Errorf("%w: does not decrypt", ErrCorrupt)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxCommit))
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	text, err := dec.DecodeAll(packed, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if err := json.Unmarshal(text, content); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return nil
 }

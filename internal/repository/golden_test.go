@@ -121,7 +121,7 @@ func TestGoldenRepository(t *testing.T) {
 	path := filepath.Join("testdata", "commit.bin")
 	name := "c/2026/03/01/120000.000-0badcafe-7"
 	if *update {
-		object, err := sealCommitObject(key, name, &commit{
+		object, err := sealObject(key, commitSeal, name, &commit{
 			Format: 1, Writer: "0badcafe", Sequence: 7, Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 			Snapshots: []*Snapshot{{
 				ID: "a1b2c3d4e5f6", Function: "payments", Engine: "postgres", Source: json.RawMessage(`{"lsn":"0/1"}`),
@@ -209,7 +209,7 @@ func writeGoldenPack(t *testing.T, key *masterKey, path string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cat.Close() }()
-	sp, err := openSpool(t.TempDir())
+	sp, err := openSpool(t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

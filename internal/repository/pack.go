@@ -14,6 +14,7 @@ const (
 	packMagic   = "BKDPACK1"
 	packEnd     = "BKDPEND1"
 	commitMagic = "BKDCMIT1"
+	markMagic   = "BKDMARK1"
 	headerSize  = 8 + 8 + 32 // magic, key id, salt
 	// trailerSize is the length of the sealed footer and the closing magic.
 	trailerSize = 4 + 8
@@ -25,9 +26,11 @@ const (
 
 	sealFooter byte = 0xff // in place of a chunk's kind in the additional data
 	sealCommit byte = 0xfe
+	sealMark   byte = 0xfd
 
 	purposePack   = "backupd/1 pack"
 	purposeCommit = "backupd/1 commit"
+	purposeMark   = "backupd/1 mark"
 	purposeChunk  = "backupd/1 chunk id"
 )
 

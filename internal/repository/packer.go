@@ -27,6 +27,7 @@ type sealable struct {
 // read together is found together.
 type packer struct {
 	repo *Repository
+	room func(n int64) error // waits until the spool has room for so many bytes
 
 	mu      sync.Mutex
 	open    *openPack
@@ -92,6 +93,9 @@ func (p *packer) begin() error {
 	if o.aead, err = p.repo.key.sealer(purposePack, o.salt[:]); err != nil {
 		return err
 	}
+	if err := p.room(packTarget); err != nil {
+		return err
+	}
 	if o.file, err = p.repo.spool.create(); err != nil {
 		return err
 	}
@@ -140,12 +144,12 @@ func (p *packer) close() error {
 		return err
 	}
 	crash.Point(crash.PackKept)
-	ordinals, err := p.repo.catalog.AddPack(pack, name, chunksOf(o.entries), p.repo.siteNames())
+	ordinal, err := p.repo.catalog.AddPack(pack, name, chunksOf(o.entries), p.repo.siteNames())
 	if err != nil {
 		return err
 	}
 	crash.Point(crash.PackQueued)
-	p.packs.add(ordinals...)
+	p.packs.add(ordinal)
 	p.stored += o.size
 	clear(p.pending)
 	p.repo.wake()

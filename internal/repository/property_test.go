@@ -214,7 +214,7 @@ func FuzzCommit(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	object, err := sealCommitObject(key, "c/x", &commit{Format: 1, Snapshots: []*Snapshot{{ID: "a"}}})
+	object, err := sealObject(key, commitSeal, "c/x", &commit{Format: 1, Snapshots: []*Snapshot{{ID: "a"}}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -236,12 +236,9 @@ func (rd *Reader) fetch(ctx context.Context, d *zstd.Decoder, refs []Ref, use fu
 	var content int64
 	name := newNamer(rd.repo.idKey)
 	for _, ref := range refs {
-		at, ok, err := rd.repo.catalog.Find(ref.ID)
+		at, err := rd.locate(ref.ID)
 		if err != nil {
 			return err
-		}
-		if !ok {
-			return fmt.Errorf("repository: chunk %s: %w: the catalog knows no pack that holds it", ref.ID, ErrUnavailable)
 		}
 		p := place{ref, at}
 		if len(span) > 0 && (!joins(span, p) || content+int64(at.Raw) > maxSpan) {
@@ -257,6 +254,22 @@ func (rd *Reader) fetch(ctx context.Context, d *zstd.Decoder, refs []Ref, use fu
 		return nil
 	}
 	return rd.fetchSpan(ctx, d, name, span, use)
+}
+
+// locate returns where a chunk lies: in a pack that the snapshot names. That
+// another pack holds it too is of no use, restore follows the commit.
+func (rd *Reader) locate(id ChunkID) (catalog.Location, error) {
+	places, err := rd.repo.catalog.Places(id)
+	if err != nil {
+		return catalog.Location{}, err
+	}
+	err = fmt.Errorf("%w: the catalog knows no pack that holds it", ErrUnavailable)
+	for _, at := range places {
+		if _, err = rd.pack(at.Pack); err == nil {
+			return at, nil
+		}
+	}
+	return catalog.Location{}, fmt.Errorf("repository: chunk %s: %w", id, err)
 }
 
 // joins reports whether p lies right behind the span and both fit into one

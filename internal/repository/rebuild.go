@@ -2,14 +2,8 @@ package repository
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,11 +66,13 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 	if !empty {
 		return nil, fmt.Errorf("%w: a rebuild begins with a new data_dir", ErrNotEmpty)
 	}
+	r.upkeep.Lock()
+	defer r.upkeep.Unlock()
 	// Until the end nobody may take for all there is what is known so far.
 	if err := r.catalog.SetMeta(metaRebuild, []byte(name)); err != nil {
 		return nil, err
 	}
-	b := &rebuilder{Repository: r, site: site, packs: map[Digest]int64{}, tick: tick}
+	b := &rebuilder{adopter: adopter{Repository: r, site: site}, tick: tick}
 	if err := b.readPacks(ctx); err != nil {
 		return &b.out, err
 	}
@@ -102,11 +98,9 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 }
 
 type rebuilder struct {
-	*Repository
-	site  Site
-	packs map[Digest]int64 // that are in the catalog now
-	tick  func(packs int)
-	out   Rebuilt
+	adopter
+	tick func(packs int)
+	out  Rebuilt
 }
 
 // rebuildParallel is how many footers are read at once.
@@ -142,7 +136,7 @@ func (b *rebuilder) readFooters(ctx context.Context, page []storage.Info) error 
 	group.SetLimit(rebuildParallel)
 	for i, info := range page {
 		group.Go(func() error {
-			packs[i], chunks[i], bad[i] = b.readFooter(groupCtx, info)
+			packs[i], chunks[i], bad[i] = b.readFooter(groupCtx, b.site, info)
 			if bad[i] != nil && !errors.Is(bad[i], ErrCorrupt) {
 				return bad[i]
 			}
@@ -161,111 +155,36 @@ func (b *rebuilder) readFooters(ctx context.Context, page []storage.Info) error 
 			return err
 		}
 		crash.Point(crash.RebuildPack)
-		b.packs[packs[i].SHA256] = packs[i].Size
 		b.out.Packs++
 		b.tick(b.out.Packs)
 	}
 	return nil
 }
 
-// readFooter reads the header and the footer of one pack.
-func (b *rebuilder) readFooter(ctx context.Context, info storage.Info) (p catalog.Pack, chunks []catalog.Chunk, err error) {
-	digest, err := hex.DecodeString(info.Name[strings.LastIndexByte(info.Name, '/')+1:])
-	if err != nil || len(digest) != 32 || info.Size < headerSize+trailerSize || info.Size > maxPack {
-		return p, nil, fmt.Errorf("%w: neither its name nor its size is that of a pack", ErrCorrupt)
-	}
-	copy(p.SHA256[:], digest)
-	p.Size = info.Size
-	head, err := b.read(ctx, info.Name, 0, headerSize)
-	if err != nil {
-		return p, nil, err
-	}
-	id, salt, err := parseHeader(packMagic, head)
-	if err != nil {
-		return p, nil, err
-	}
-	p.Key, p.Salt = id, salt
-	key := b.keys[id]
-	if key == nil {
-		return p, nil, fmt.Errorf("%w: %w: sealed with key %s", ErrCorrupt, ErrWrongKey, id)
-	}
-	tail, err := b.read(ctx, info.Name, info.Size-trailerSize, trailerSize)
-	if err != nil {
-		return p, nil, err
-	}
-	length := int64(binary.BigEndian.Uint32(tail)) + trailerSize
-	if length > info.Size-headerSize {
-		return p, nil, fmt.Errorf("%w: its footer does not fit", ErrCorrupt)
-	}
-	if tail, err = b.read(ctx, info.Name, info.Size-length, length); err != nil {
-		return p, nil, err
-	}
-	aead, err := key.sealer(purposePack, salt[:])
-	if err != nil {
-		return p, nil, err
-	}
-	entries, err := openFooter(aead, b.id, tail, info.Size)
-	return p, chunksOf(entries), err
-}
-
-func (b *rebuilder) read(ctx context.Context, name string, offset, length int64) ([]byte, error) {
-	body, err := b.site.Store.Get(ctx, name, offset, length)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, length)
-	_, err = io.ReadFull(body, out)
-	if closeErr := body.Close(); err == nil {
-		err = closeErr
-	}
-	return out, err
-}
-
-// readCommits reads all commits in their order.
+// readCommits reads all commits in their order, and the marks behind them,
+// which speak of what the commits brought.
 func (b *rebuilder) readCommits(ctx context.Context) error {
-	return b.site.Store.List(ctx, "c/", "", func(info storage.Info) error {
-		object, err := readObject(ctx, b.site, info.Name, maxCommit)
+	for _, prefix := range []string{"c/", "g/"} {
+		err := b.site.Store.List(ctx, prefix, "", func(info storage.Info) error {
+			taken, problem, err := b.adopt(ctx, info)
+			var lacking *lackingError
+			switch {
+			case errors.As(err, &lacking):
+				b.out.Lost = append(b.out.Lost, lacking.lost)
+				return nil
+			case err != nil:
+				return err
+			case problem != nil:
+				b.out.Damaged = append(b.out.Damaged, *problem)
+			case taken && prefix == "c/":
+				b.out.Snapshots++
+			}
+			crash.Point(crash.RebuildCommit)
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		c, err := openCommitObject(b.keys, info.Name, object)
-		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrWrongKey) {
-			b.out.Damaged = append(b.out.Damaged, Problem{info.Name, err.Error()})
-			return nil
-		}
-		if err != nil {
-			return &ObjectError{b.site.Name, info.Name, err}
-		}
-		for _, s := range c.Snapshots {
-			if err := b.add(s, c, info, sum(object)); err != nil {
-				return err
-			}
-		}
-		crash.Point(crash.RebuildCommit)
-		return nil
-	})
-}
-
-// add puts one snapshot into the catalog if the site has all of its packs.
-func (b *rebuilder) add(s *Snapshot, c *commit, info storage.Info, digest [32]byte) error {
-	lost := LostSnapshot{Snapshot: s.ID, Function: s.Function}
-	for _, p := range s.Packs {
-		if size, ok := b.packs[p.SHA256]; !ok || size != p.Size {
-			lost.Missing = append(lost.Missing, catalog.PackName(p.SHA256))
-		}
 	}
-	if len(lost.Missing) > 0 {
-		b.out.Lost = append(b.out.Lost, lost)
-		return nil
-	}
-	manifest, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	record := record(s, c)
-	record.Commit, record.CommitSize, record.CommitSHA256, record.Manifest = info.Name, info.Size, digest, manifest
-	// When it became durable is not on record; that it is, is seen now.
-	record.Durable = map[string]time.Time{b.site.Name: b.clock.Now().UTC()}
-	b.out.Snapshots++
-	return b.catalog.AddSnapshot(record, nil)
+	return nil
 }

@@ -39,6 +39,36 @@ const (
 type Site struct {
 	Name  string
 	Store storage.Store
+	// Background is the same place for work that nobody waits for, at a bounded
+	// rate; nil means Store.
+	Background storage.Store
+	// Sweeper is the same place with the right to delete; nil means Store.
+	Sweeper storage.Store
+	// Lock is how long from its writing the site protects each object from
+	// deletion; 0 when it does not.
+	Lock time.Duration
+}
+
+// background returns the store for work that nobody waits for.
+func (s Site) background() storage.Store {
+	if s.Background != nil {
+		return s.Background
+	}
+	return s.Store
+}
+
+// quiet is the site as it is used when nobody waits.
+func (s Site) quiet() Site {
+	s.Store = s.background()
+	return s
+}
+
+// sweeper returns the store that may delete.
+func (s Site) sweeper() storage.Store {
+	if s.Sweeper != nil {
+		return s.Sweeper
+	}
+	return s.Store
 }
 
 // Options say where a repository is kept and how it is opened.
@@ -46,6 +76,7 @@ type Options struct {
 	Catalog    *catalog.Catalog
 	Sites      []Site // in the order in which they are read from
 	Spool      string // directory; made when missing
+	SpoolMax   int64  // bytes that may wait in it; 0: no bound but the disk
 	Identities []age.Identity
 	Clock      clock.Clock
 	Log        *slog.Logger
@@ -68,12 +99,18 @@ type Repository struct {
 	sealed []byte // the wrapped key
 	writer string
 
+	features features
+
 	compressors compressorPool
 	uploads     uploadState
 
 	commitMu   sync.Mutex
 	lastCommit string
 	lastTime   time.Time
+
+	// upkeep is held by whatever compares, deletes or rewrites: none of them may
+	// see the work of another half done.
+	upkeep sync.Mutex
 }
 
 // config is the content of repo.json.
@@ -218,8 +255,8 @@ func parseConfig(b []byte) (*config, error) {
 	if c.Format != Format {
 		return nil, fmt.Errorf("%s: %w: format %d, this release reads %d; use a newer backupd", configName, ErrFormat, c.Format, Format)
 	}
-	for _, name := range append(append([]string{}, c.Features.Read...), c.Features.Write...) {
-		return nil, fmt.Errorf("%s: %w: it needs %q; use a newer backupd", configName, ErrFormat, name)
+	for _, name := range c.Features.Read {
+		return nil, fmt.Errorf("%s: %w: to read it a program must know %q; use a newer backupd", configName, ErrFormat, name)
 	}
 	if c.Chunking != thisChunking {
 		return nil, fmt.Errorf("%s: %w: chunking %+v", configName, ErrFormat, c.Chunking)
@@ -319,7 +356,9 @@ func Open(ctx context.Context, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: conf, sealed: wrapped}
+	r := &Repository{
+		catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: conf, sealed: wrapped, features: c.Features,
+	}
 	if _, err := hex.Decode(r.id[:], []byte(c.Repository)); err != nil {
 		return nil, err
 	}
@@ -346,7 +385,7 @@ func (r *Repository) prepare(o Options) error {
 	if r.writer, err = writerName(r.catalog); err != nil {
 		return err
 	}
-	if r.spool, err = openSpool(o.Spool); err != nil {
+	if r.spool, err = openSpool(o.Spool, o.SpoolMax); err != nil {
 		return err
 	}
 	if err := r.catalog.KeepSites(r.siteNames()); err != nil {
@@ -387,14 +426,24 @@ func (r *Repository) resumeCommits() error {
 	return err
 }
 
-// commitTime returns the time of the next commit: now, or just behind the last
-// one when the clock says otherwise.
-func (r *Repository) commitTime() time.Time {
+// nextTime returns the time of the next commit or mark: now, or just behind
+// the last one when the clock says otherwise. The caller holds commitMu.
+func (r *Repository) nextTime() time.Time {
 	now := r.clock.Now().UTC().Truncate(time.Millisecond)
 	if !now.After(r.lastTime) {
 		now = r.lastTime.Add(time.Millisecond)
 	}
+	r.lastTime = now
 	return now
+}
+
+// may refuses what this release cannot do without harm: needed is what a
+// program must know for it.
+func (r *Repository) may(needed []string, do string) error {
+	if len(needed) > 0 {
+		return fmt.Errorf("%s: %w: to %s the repository a program must know %q; use a newer backupd", configName, ErrFormat, do, needed)
+	}
+	return nil
 }
 
 func writerName(cat *catalog.Catalog) (string, error) {

@@ -49,7 +49,7 @@ func newBench(t *testing.T) *bench {
 	}
 	for _, name := range []string{"onsite", "cloud"} {
 		b.roots[name] = filepath.Join(base, name)
-		b.options.Sites = append(b.options.Sites, Site{name, openDir(t, name, b.roots[name])})
+		b.options.Sites = append(b.options.Sites, Site{Name: name, Store: openDir(t, name, b.roots[name])})
 	}
 	b.openCatalog(t, filepath.Join(base, "catalog.db"))
 	if _, err := Init(t.Context(), b.options, []age.Recipient{b.daemon.Recipient(), b.escrow.Recipient()}); err != nil {
@@ -527,7 +527,7 @@ func TestNewSiteGetsEverything(t *testing.T) {
 	b.durable(t, snap)
 	b.stop()
 	b.roots["vault"] = filepath.Join(t.TempDir(), "vault")
-	b.options.Sites = append(b.options.Sites, Site{"vault", openDir(t, "vault", b.roots["vault"])})
+	b.options.Sites = append(b.options.Sites, Site{Name: "vault", Store: openDir(t, "vault", b.roots["vault"])})
 	if _, err := Init(t.Context(), b.options, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -563,7 +563,7 @@ func TestWrongKey(t *testing.T) {
 func TestOneRecipientIsRefused(t *testing.T) {
 	b := newBench(t)
 	o := b.options
-	o.Sites = []Site{{"x", openDir(t, "x", t.TempDir())}}
+	o.Sites = []Site{{Name: "x", Store: openDir(t, "x", t.TempDir())}}
 	path := filepath.Join(t.TempDir(), "c.db")
 	cat, err := catalog.Open(path)
 	if err != nil {

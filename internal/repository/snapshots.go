@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,11 @@ type SnapshotInfo struct {
 	BytesStored   int64
 	Sites         map[string]SiteState
 	Commit        string // name of its commit; names rise with time
+	// Condemned is since when no rule keeps it, and Reason which rule kept
+	// another; it is deleted some time later. Held is why it must be kept.
+	Condemned time.Time
+	Reason    string
+	Held      string
 }
 
 // Holders is how many sites hold the snapshot.
@@ -38,19 +44,26 @@ func (s *SnapshotInfo) Durable() (first time.Time, ok bool) {
 	return first, ok
 }
 
-func (r *Repository) info(s *catalog.Snapshot) SnapshotInfo {
+func (r *Repository) info(s *catalog.Snapshot) (SnapshotInfo, error) {
+	sites, err := r.siteStates(s)
 	return SnapshotInfo{
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Started: s.Started, Ended: s.Ended,
-		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: r.siteStates(s),
-		Commit: s.Commit,
-	}
+		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: sites,
+		Commit: s.Commit, Condemned: s.Condemned, Reason: s.Reason, Held: s.Held,
+	}, err
 }
 
 // Snapshots calls fn for the snapshots of a function, newest recovery point
 // first, or for those of all functions when function is empty, until fn
 // returns false. It includes snapshots that no site has acknowledged yet.
 func (r *Repository) Snapshots(function string, fn func(SnapshotInfo) bool) error {
-	return r.catalog.Snapshots(function, func(s *catalog.Snapshot) bool { return fn(r.info(s)) })
+	var failed error
+	err := r.catalog.Snapshots(function, func(s *catalog.Snapshot) bool {
+		var info SnapshotInfo
+		info, failed = r.info(s)
+		return failed == nil && fn(info)
+	})
+	return errors.Join(err, failed)
 }
 
 // Newest returns the newest snapshot of a function that is wanted; ok is false
@@ -84,7 +97,7 @@ func (r *Repository) Info(id string) (SnapshotInfo, error) {
 	if err != nil {
 		return SnapshotInfo{}, err
 	}
-	return r.info(s), nil
+	return r.info(s)
 }
 
 // Snapshot returns a snapshot as its commit tells it, by its id or the

@@ -1,19 +1,29 @@
 package repository
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/saypro/backupd/internal/crash"
 )
 
 // spool is the directory where objects wait until every site has them.
-type spool struct{ dir string }
+type spool struct {
+	dir string
+	max int64 // bytes; 0: no bound
+
+	mu   sync.Mutex
+	used int64            // bytes of finished files
+	open map[string]int64 // room set aside for files that are being written
+}
 
 // openSpool makes the directory and removes what a crash left half written.
-func openSpool(dir string) (*spool, error) {
-	s := &spool{dir: dir}
+func openSpool(dir string, most int64) (*spool, error) {
+	s := &spool{dir: dir, max: most, open: map[string]int64{}}
 	if err := os.RemoveAll(s.temporary()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
@@ -54,6 +64,7 @@ func (s *spool) create() (*os.File, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
 	crash.Point(crash.SpoolCreated)
+	s.setAside(f.Name(), packTarget)
 	return f, nil
 }
 
@@ -62,6 +73,7 @@ func (s *spool) create() (*os.File, error) {
 func (s *spool) discard(f *os.File) {
 	_ = f.Close() // it may be closed already
 	_ = os.Remove(f.Name())
+	s.setAside(f.Name(), 0)
 }
 
 // keep makes a finished file durable under the name of its object; one that
@@ -84,7 +96,8 @@ func (s *spool) keep(f *os.File, name string) error {
 		s.discard(f)
 		return fmt.Errorf("%w: %s: %w", ErrSpool, name, err)
 	}
-	return nil
+	s.setAside(f.Name(), 0)
+	return s.account(name, 1)
 }
 
 // put writes a whole small object durably.
@@ -101,7 +114,11 @@ func (s *spool) put(name string, body []byte) error {
 }
 
 func (s *spool) remove(name string) error {
-	if err := os.Remove(s.path(name)); err != nil && !os.IsNotExist(err) {
+	err := s.account(name, -1)
+	if err == nil {
+		err = os.Remove(s.path(name))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrSpool, err)
 	}
 	return nil
@@ -125,10 +142,13 @@ func (s *spool) sweep(waiting func(name string) (bool, error)) error {
 			return err
 		}
 		if keep {
+			if err := s.account(name, 1); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := s.remove(name); err != nil {
-			return err
+		if err := os.Remove(s.path(name)); err != nil {
+			return fmt.Errorf("%w: %w", ErrSpool, err)
 		}
 		crash.Point(crash.SpoolSwept)
 	}

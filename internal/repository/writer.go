@@ -44,9 +44,13 @@ type Writer struct {
 // has called [Writer.Commit] and that returned nil; otherwise nothing of it can
 // ever be listed.
 func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *Writer) error) error {
+	if err := r.may(r.features.Write, "write to"); err != nil {
+		return err
+	}
+	room := func(n int64) error { return r.makeRoom(ctx, n) }
 	w := &Writer{
 		repo:   r,
-		packer: &packer{repo: r, pending: map[ChunkID]uint32{}, packs: packSet{}},
+		packer: &packer{repo: r, room: room, pending: map[ChunkID]uint32{}, packs: packSet{}},
 		found:  packSet{},
 	}
 	defer w.packer.abandon()
@@ -308,8 +312,8 @@ func (w *Writer) Commit(ctx context.Context, s *Snapshot) error {
 	for i := range s.Tables {
 		s.Rows += s.Tables[i].Rows
 	}
-	var err error
-	if s.Packs, err = w.packRefs(); err != nil {
+	ordinals, err := w.packRefs(s)
+	if err != nil {
 		return err
 	}
 	var id [6]byte
@@ -317,7 +321,10 @@ func (w *Writer) Commit(ctx context.Context, s *Snapshot) error {
 		return err
 	}
 	s.ID = hex.EncodeToString(id[:])
-	if err := w.repo.addCommit(s); err != nil {
+	if err := w.repo.makeRoom(ctx, maxSmall); err != nil {
+		return err
+	}
+	if err := w.repo.addCommit(s, ordinals); err != nil {
 		return err
 	}
 	w.done = true
@@ -325,7 +332,9 @@ func (w *Writer) Commit(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
-func (w *Writer) packRefs() ([]PackRef, error) {
+// packRefs fills in the packs that the snapshot needs, and returns their
+// ordinals in the catalog.
+func (w *Writer) packRefs(s *Snapshot) ([]uint32, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.found.add(keys(w.packer.packs)...)
@@ -338,7 +347,8 @@ func (w *Writer) packRefs() ([]PackRef, error) {
 		refs = append(refs, PackRef{SHA256: p.SHA256, Size: p.Size})
 	}
 	sort.Slice(refs, func(i, j int) bool { return string(refs[i].SHA256[:]) < string(refs[j].SHA256[:]) })
-	return refs, nil
+	s.Packs = refs
+	return keys(w.found), nil
 }
 
 func keys(s packSet) []uint32 {
@@ -350,24 +360,11 @@ func keys(s packSet) []uint32 {
 }
 
 // addCommit seals the commit of one snapshot into the spool and the catalog.
-func (r *Repository) addCommit(s *Snapshot) error {
+func (r *Repository) addCommit(s *Snapshot, packs []uint32) error {
 	r.commitMu.Lock()
 	defer r.commitMu.Unlock()
-	seq, err := r.catalog.NextSequence()
+	c, object, err := r.sealCommit(s)
 	if err != nil {
-		return err
-	}
-	crash.Point(crash.CommitNumbered)
-	c := &commit{
-		Format: Format, Writer: r.writer, Sequence: seq, Time: r.commitTime(),
-		Previous: r.lastCommit, Snapshots: []*Snapshot{s},
-	}
-	name := commitName(c)
-	object, err := sealCommitObject(r.key, name, c)
-	if err != nil {
-		return fmt.Errorf("repository: seal commit of %s: %w", s.Function, err)
-	}
-	if err := r.spool.put(name, object); err != nil {
 		return err
 	}
 	crash.Point(crash.CommitKept)
@@ -376,13 +373,42 @@ func (r *Repository) addCommit(s *Snapshot) error {
 		return err
 	}
 	entry := record(s, c)
-	entry.Commit, entry.CommitSize, entry.CommitSHA256, entry.Manifest = name, int64(len(object)), sum(object), manifest
-	if err := r.catalog.AddSnapshot(entry, r.siteNames()); err != nil {
+	entry.Commit, entry.CommitSize, entry.CommitSHA256 = commitName(c), int64(len(object)), sum(object)
+	entry.Manifest, entry.Packs = manifest, packs
+	err = r.catalog.AddSnapshot(entry, r.siteNames())
+	if errors.Is(err, catalog.ErrCondemned) {
+		return fmt.Errorf("snapshot of %s refers to data that is being deleted or was lost while it ran; "+
+			"the next one writes it again: %w", s.Function, err)
+	}
+	if err != nil {
 		return err
 	}
 	crash.Point(crash.CommitQueued)
-	r.lastCommit, r.lastTime = name, c.Time
 	return nil
+}
+
+// sealCommit makes the next commit of this writer, of one snapshot, and puts it
+// into the spool. The caller holds commitMu.
+func (r *Repository) sealCommit(s *Snapshot) (*commit, []byte, error) {
+	seq, err := r.catalog.NextSequence()
+	if err != nil {
+		return nil, nil, err
+	}
+	crash.Point(crash.CommitNumbered)
+	c := &commit{
+		Format: Format, Writer: r.writer, Sequence: seq, Time: r.nextTime(),
+		Previous: r.lastCommit, Snapshots: []*Snapshot{s},
+	}
+	name := commitName(c)
+	object, err := sealObject(r.key, commitSeal, name, c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("repository: seal commit of %s: %w", s.Function, err)
+	}
+	if err := r.spool.put(name, object); err != nil {
+		return nil, nil, err
+	}
+	r.lastCommit = name
+	return c, object, nil
 }
 
 // record is what the catalog remembers of a snapshot in a commit.

@@ -1,0 +1,122 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+)
+
+// mark is the content of a mark object: something that was decided about the
+// repository and that every site, and a rebuilt catalog, must know.
+type mark struct {
+	Format   int       `json:"format"`
+	Writer   string    `json:"writer"`
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time"`
+
+	Hold    *holdMark    `json:"hold,omitempty"`
+	Condemn *condemnMark `json:"condemn,omitempty"`
+	// Key is the id of the key that packs, commits and marks are sealed with
+	// from here on.
+	Key string `json:"key,omitempty"`
+}
+
+// holdMark: the snapshot must not be deleted, or may be again when there is no
+// reason.
+type holdMark struct {
+	Snapshot string `json:"snapshot"`
+	Reason   string `json:"reason"`
+}
+
+// condemnMark names what nobody needs any more.
+type condemnMark struct {
+	Snapshots map[string]string `json:"snapshots,omitempty"` // id → why no rule keeps it
+	Commits   []string          `json:"commits,omitempty"`   // replaced by others
+	Packs     []Digest          `json:"packs,omitempty"`
+}
+
+// markName is where a mark is kept: sorted by time, then writer, then number.
+func markName(m *mark) string {
+	return fmt.Sprintf("g/%s-%s-%d", m.Time.UTC().Format("2006/01/02/150405.000"), m.Writer, m.Sequence)
+}
+
+// addMark seals a mark into the spool and gives it to record, which queues it
+// for every site in the transaction that does what the mark says.
+func (r *Repository) addMark(ctx context.Context, m *mark, doIt func(catalog.Object) error) error {
+	if err := r.makeRoom(ctx, maxSmall); err != nil {
+		return err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	seq, err := r.catalog.NextSequence()
+	if err != nil {
+		return err
+	}
+	m.Format, m.Writer, m.Sequence, m.Time = Format, r.writer, seq, r.nextTime()
+	name := markName(m)
+	object, err := sealObject(r.key, markSeal, name, m)
+	if err != nil {
+		return fmt.Errorf("repository: seal mark: %w", err)
+	}
+	if err := r.spool.put(name, object); err != nil {
+		return err
+	}
+	err = doIt(catalog.Object{Kind: catalog.KindMark, Name: name, Size: int64(len(object)), SHA256: sum(object)})
+	if err != nil {
+		return errors.Join(err, r.spool.remove(name))
+	}
+	r.wake()
+	return nil
+}
+
+func openMark(keys map[keyID]*masterKey, name string, object []byte) (*mark, error) {
+	var m mark
+	if err := openObject(keys, markSeal, name, object, &m); err != nil {
+		return nil, err
+	}
+	if m.Format > Format {
+		return nil, fmt.Errorf("%w: mark of format %d", ErrFormat, m.Format)
+	}
+	return &m, nil
+}
+
+// applyMark does in the catalog what a mark of another catalog's says, and
+// remembers the mark as an object that the sites named lack.
+func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error {
+	switch {
+	case m.Hold != nil:
+		err := r.catalog.Hold(m.Hold.Snapshot, m.Hold.Reason, o, sites)
+		if !errors.Is(err, catalog.ErrNotFound) {
+			return err
+		}
+	case m.Condemn != nil:
+		doomed := catalog.Doomed{Snapshots: m.Condemn.Snapshots, Commits: m.Condemn.Commits}
+		for _, sha := range m.Condemn.Packs {
+			n, ok, err := r.catalog.PackNamed(sha)
+			if err != nil {
+				return err
+			}
+			if ok {
+				doomed.Packs = append(doomed.Packs, n)
+			}
+		}
+		return r.catalog.Condemn(doomed, m.Time, o, sites)
+	}
+	return r.catalog.AddObject(o, sites)
+}
+
+// Hold keeps a snapshot from being deleted, whatever the rules say, until it is
+// released with an empty reason. One that is condemned, and not yet being
+// deleted, is spared.
+func (r *Repository) Hold(ctx context.Context, id, reason string) error {
+	s, err := r.catalog.Snapshot(id)
+	if err != nil {
+		return err
+	}
+	return r.addMark(ctx, &mark{Hold: &holdMark{Snapshot: s.ID, Reason: reason}}, func(o catalog.Object) error {
+		return r.catalog.Hold(s.ID, reason, o, r.siteNames())
+	})
+}
