@@ -101,16 +101,29 @@ func TestFloorsHoldWithoutRules(t *testing.T) {
 // TestEachSiteHasTheRulesToItself: the cloud has not got the newest of the day
 // yet; it keeps the newest that it has.
 func TestEachSiteHasTheRulesToItself(t *testing.T) {
-	check(t, Decide(&Policy{Last: 1, Daily: 2}, []Point{
+	check(t, Decide(&Policy{Last: 1, Daily: 3}, []Point{
 		{ID: "e", Time: at(t, "2026-11-23 10:00"), Sites: both},
 		{ID: "d", Time: at(t, "2026-11-22 23:00"), Sites: []string{"onsite"}},
 		{ID: "c", Time: at(t, "2026-11-22 10:00"), Sites: both},
 		{ID: "b", Time: at(t, "2026-11-22 09:00"), Sites: both},
+		{ID: "a", Time: at(t, "2026-11-21 09:00"), Sites: both},
 	}, both, at(t, "2026-11-23 12:00")), `
-		keep e: last 1 of 1; newest of 2026-11-23 (daily 1 of 2); newest that every site holds
-		keep d: newest of 2026-11-22 (daily 2 of 2); on its way to cloud
-		keep c: newest of 2026-11-22 at cloud (daily 2 of 2)
+		keep e: last 1 of 1; newest of 2026-11-23 (daily 1 of 3); newest that every site holds
+		keep d: newest of 2026-11-22 (daily 2 of 3); on its way to cloud
+		keep c: newest of 2026-11-22 at cloud (daily 2 of 3)
 		drop b: no rule needs it: its day (2026-11-22) is kept by d
+		keep a: newest of 2026-11-21 (daily 3 of 3)
+	`)
+}
+
+func TestOneSite(t *testing.T) {
+	one := []string{"onsite"}
+	check(t, Decide(&Policy{Last: 1}, []Point{
+		{ID: "b", Time: at(t, "2026-11-23 10:00"), Sites: one},
+		{ID: "a", Time: at(t, "2026-11-22 10:00"), Sites: one, Proven: one},
+	}, one, at(t, "2026-11-23 12:00")), `
+		keep b: last 1 of 1; newest that onsite holds
+		keep a: newest proven from onsite
 	`)
 }
 
