@@ -24,6 +24,9 @@ var (
 	// matches [io.ErrUnexpectedEOF] too, which alone means that the
 	// connection broke before the bytes were through.
 	ErrShort = fmt.Errorf("object is shorter than asked for: %w", io.ErrUnexpectedEOF)
+	// ErrLocked: the object's retention forbids to delete it, or to end the
+	// retention sooner.
+	ErrLocked = errors.New("object is locked")
 	// ErrInvalid: a name, range or object that no site could serve; a mistake
 	// of the caller.
 	ErrInvalid = errors.New("invalid request")
@@ -34,7 +37,7 @@ var (
 // Error is a failed operation on one site.
 type Error struct {
 	Site string // name in the configuration
-	Op   string // "open", "put", "get", "stat", "list", "delete", "probe"
+	Op   string // "open", "put", "get", "stat", "list", "delete", "probe", "retain", "retention", "purge"
 	Name string // object; empty when the operation has none
 	Err  error
 	// Hint tells the operator what to look at; may be empty.
@@ -58,7 +61,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent reports whether trying the same operation again cannot help.
 func Permanent(err error) bool {
 	for _, sentinel := range []error{
-		ErrNotFound, ErrExists, ErrNoBucket, ErrDenied, ErrChecksum, ErrShort, ErrInvalid, ErrUnsupported,
+		ErrNotFound, ErrExists, ErrNoBucket, ErrDenied, ErrChecksum, ErrShort, ErrLocked, ErrInvalid, ErrUnsupported,
 	} {
 		if errors.Is(err, sentinel) {
 			return true

@@ -53,6 +53,10 @@ type Object struct {
 	SHA256 [32]byte
 	// Body gives the bytes; Put may rewind it to send them again.
 	Body io.ReadSeeker
+	// Retention protects the new object from deletion. An object that was
+	// there before keeps its own. A site without object lock answers
+	// [ErrUnsupported].
+	Retention Retention
 }
 
 // Info describes a stored object.

@@ -27,8 +27,11 @@ func (s *Store) put(ctx context.Context, obj storage.Object) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(ctx.Err(), s.present()); err != nil {
+	if err := errors.Join(ctx.Err(), s.present(), obj.Retention.Check()); err != nil {
 		return err
+	}
+	if obj.Retention != (storage.Retention{}) {
+		return fmt.Errorf("%w: a directory cannot protect objects from deletion", storage.ErrUnsupported)
 	}
 	s.traffic.Wrote()
 	final := s.file(obj.Name)

@@ -88,3 +88,5 @@ func at(t *testing.T, endpoint string) storage.Store {
 func TestPutLetsGo(t *testing.T) { sitetest.LetsGo(t, at) }
 
 func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Onsite) }
+
+func TestLies(t *testing.T) { sitetest.Lies(t, at) }

@@ -138,3 +138,5 @@ func at(t *testing.T, endpoint string) storage.Store {
 func TestPutLetsGo(t *testing.T) { sitetest.LetsGo(t, at) }
 
 func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Cloud) }
+
+func TestLies(t *testing.T) { sitetest.Lies(t, at) }

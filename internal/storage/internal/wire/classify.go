@@ -159,6 +159,8 @@ func Broken(err error, endpoint string) string {
 		return "the endpoint speaks http, not https"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens at " + endpoint + "; is the server running?"
+	case strings.Contains(err.Error(), "get credentials"):
+		return "no keys were found; set access_key and secret_key of the site, or what the S3 client looks at"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return endpoint + " did not answer in time"

@@ -35,7 +35,7 @@ func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Tr
 		stall = DefaultStall
 	}
 	dialer := &net.Dialer{Timeout: min(stall, 15*time.Second), KeepAlive: 15 * time.Second}
-	return &counting{traffic: traffic, next: &expecting{next: &http.Transport{
+	return &honest{&counting{traffic: traffic, next: &expecting{next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
@@ -59,7 +59,7 @@ func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Tr
 		DisableCompression: true,
 		WriteBufferSize:    64 << 10,
 		ReadBufferSize:     64 << 10,
-	}}}
+	}}}}
 }
 
 // expecting asks before it sends a large body.
