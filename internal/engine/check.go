@@ -31,10 +31,13 @@ import (
 func Check(ctx context.Context, cfg *config.Config, o Options) []Finding {
 	c := checker{cfg: cfg, clock: o.Clock}
 	c.data()
+	c.advise("data")
 	c.keys()
 	c.sites(ctx)
+	c.advise("site")
 	c.tools()
 	c.sources(ctx)
+	c.advise("function")
 	c.scratch(ctx)
 	return c.findings
 }
@@ -52,6 +55,15 @@ func (c *checker) good(group, subject, detail, hint string) {
 
 func (c *checker) bad(group, subject, detail, hint string) {
 	c.findings = append(c.findings, Finding{Group: group, Subject: subject, Detail: detail, Hint: hint})
+}
+
+// advise passes on what the configuration itself has to say about a section.
+func (c *checker) advise(section string) {
+	for _, a := range c.cfg.Advice() {
+		if a.Section == section {
+			c.good(section, a.Name, a.Message, a.Hint)
+		}
+	}
 }
 
 // lowSpace is less than what a spool should have: room for a few packs is
