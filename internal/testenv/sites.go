@@ -180,9 +180,7 @@ func (s *Site) NewBucket(t testing.TB, lock bool) string {
 func (s *Site) makeBucket(name string, lock bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	client, err := miniogo.New(s.server.address, &miniogo.Options{
-		Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""), Region: s.Region,
-	})
+	client, err := s.client()
 	if err != nil {
 		return err
 	}
@@ -191,6 +189,13 @@ func (s *Site) makeBucket(name string, lock bool) error {
 		return fmt.Errorf("make bucket %s at site %s: %w", name, s.Name, err)
 	}
 	return nil
+}
+
+// client speaks to the server as its administrator.
+func (s *Site) client() (*miniogo.Client, error) {
+	return miniogo.New(s.server.address, &miniogo.Options{
+		Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""), Region: s.Region,
+	})
 }
 
 // File returns the path of the file in which the cloud site keeps an object,
