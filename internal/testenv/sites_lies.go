@@ -16,9 +16,13 @@ import (
 	miniogo "github.com/minio/minio-go/v7"
 )
 
+// someETag stands where every object has one.
+const someETag = `"d41d8cd98f00b204e9800998ecf8427e"`
+
 // SayError answers with an error of S3.
 func SayError(status int, code, message string) Say {
 	return func(_ *Liar, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the answer may be lost with the connection
 		if status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "1")
 		}
@@ -55,7 +59,7 @@ var SayErrorInside Say = func(_ *Liar, w http.ResponseWriter, r *http.Request) {
 // SayDone answers a Put as if it were done, and has done nothing.
 var SayDone Say = func(_ *Liar, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // what is lost
-	w.Header().Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+	w.Header().Set("ETag", someETag)
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -71,7 +75,7 @@ func SayDoneWith(change func([]byte) []byte) Say {
 			hangUp(w)
 			return
 		}
-		w.Header().Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+		w.Header().Set("ETag", someETag)
 		w.WriteHeader(http.StatusOK)
 	}
 }
@@ -134,6 +138,7 @@ func SayShort(n int) Say {
 
 // SayEmpty says that the object has no bytes.
 var SayEmpty Say = func(l *Liar, w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("ETag", someETag)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 }
@@ -166,6 +171,7 @@ var SayOther Say = func(l *Liar, w http.ResponseWriter, r *http.Request) {
 	} else {
 		from, to = 0, len(body)-1
 	}
+	answer.Header().Set("ETag", someETag)
 	answer.Header().Set("Content-Length", strconv.Itoa(to-from+1))
 	answer.WriteHeader(status)
 	_, _ = answer.Body.Write(body[from : to+1]) // never fails

@@ -90,3 +90,5 @@ func TestPutLetsGo(t *testing.T) { sitetest.LetsGo(t, at) }
 func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Onsite) }
 
 func TestLies(t *testing.T) { sitetest.Lies(t, at) }
+
+func TestLiar(t *testing.T) { sitetest.Liar(t, testenv.Sites(t).Onsite) }
