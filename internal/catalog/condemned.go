@@ -124,7 +124,17 @@ func condemnSnapshot(tx *bbolt.Tx, id, why string, at time.Time) error {
 	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(id), s); err != nil {
 		return err
 	}
-	return condemnCommit(tx, s.Commit, at)
+	return eachCommit(s, func(name string) error { return condemnCommit(tx, name, at) })
+}
+
+// eachCommit calls fn for the commit of a snapshot, and for the one that is to
+// take its place.
+func eachCommit(s *Snapshot, fn func(name string) error) error {
+	err := fn(s.Commit)
+	if s.Staged != "" {
+		err = errors.Join(err, fn(s.Staged))
+	}
+	return err
 }
 
 func condemnCommit(tx *bbolt.Tx, name string, at time.Time) error {
@@ -183,26 +193,66 @@ func neededPacks(tx *bbolt.Tx, chosen func(Object) bool) (set ordinalSet, err er
 	return set, err
 }
 
-// Unneeded returns the packs that no kept commit names and that are not
-// condemned yet, those of captures that failed or still run among them, with
-// their sizes. Ordinals rise with time.
-func (c *Catalog) Unneeded() (packs map[uint32]Pack, err error) {
-	packs = map[uint32]Pack{}
+// Unneeded is a pack that no kept commit names.
+type Unneeded struct {
+	Ordinal uint32
+	Pack
+	// Orphan: no commit names it at all. It comes from a capture that failed or
+	// still runs, and its chunks may serve the next one.
+	Orphan bool
+	// Since is when the last of the sites was known to hold it; zero when none
+	// is.
+	Since time.Time
+}
+
+// Unneeded returns the packs that no kept commit names, but for those that are
+// about to be condemned, and that are not condemned yet.
+func (c *Catalog) Unneeded(going []string) (out []Unneeded, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		needed, err := neededPacks(tx, func(o Object) bool { return o.Condemned.IsZero() })
+		kept, err := neededPacks(tx, func(o Object) bool { return o.Condemned.IsZero() && !slices.Contains(going, o.Name) })
+		if err != nil {
+			return err
+		}
+		named, err := neededPacks(tx, func(Object) bool { return true })
 		if err != nil {
 			return err
 		}
 		return tx.Bucket(bucketPacks).ForEach(func(k, v []byte) error {
 			n := binary.BigEndian.Uint32(k)
-			if needed.has(n) || tx.Bucket(bucketCondemned).Get(k) != nil {
+			if kept.has(n) || tx.Bucket(bucketCondemned).Get(k) != nil {
 				return nil
 			}
-			packs[n], err = decodePack(v)
-			return err
+			p, err := decodePack(v)
+			if err != nil {
+				return err
+			}
+			out = append(out, Unneeded{Ordinal: n, Pack: p, Orphan: !named.has(n), Since: lastRead(tx, PackName(p.SHA256))})
+			return nil
 		})
 	})
-	return packs, err
+	return out, err
+}
+
+// lastRead returns when the last site was known to hold an object right.
+func lastRead(tx *bbolt.Tx, name string) (at time.Time) {
+	_ = tx.Bucket(bucketCopies).ForEachBucket(func(site []byte) error { // the function never fails
+		if c := decodeCopy(tx.Bucket(bucketCopies).Bucket(site).Get([]byte(name))); c.Read.After(at) {
+			at = c.Read
+		}
+		return nil
+	})
+	return at
+}
+
+// lockedUntil returns until when some site refuses to delete an object.
+func lockedUntil(tx *bbolt.Tx, name string) (until time.Time) {
+	_ = tx.Bucket(bucketCopies).ForEachBucket(func(site []byte) error { // the function never fails
+		if c := decodeCopy(tx.Bucket(bucketCopies).Bucket(site).Get([]byte(name))); c.Locked.After(until) {
+			until = c.Locked
+		}
+		return nil
+	})
+	return until
 }
 
 // Spare takes back the condemnation of a snapshot, and of what it needs. It
@@ -225,16 +275,19 @@ func spare(tx *bbolt.Tx, s *Snapshot) error {
 	if s.Condemned.IsZero() {
 		return nil
 	}
-	o, err := getObject(tx, s.Commit)
-	if err != nil {
-		return err
-	}
-	if o.Deleting {
-		return ErrCondemned
-	}
-	o.Condemned = time.Time{}
+	err := eachCommit(s, func(name string) error {
+		o, err := getObject(tx, name)
+		if err != nil {
+			return err
+		}
+		if o.Deleting {
+			return ErrCondemned
+		}
+		o.Condemned = time.Time{}
+		return errors.Join(putObject(tx, o), claim(tx, needs(tx, name)))
+	})
 	s.Condemned, s.Reason = time.Time{}, ""
-	return errors.Join(putObject(tx, o), putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s), claim(tx, needs(tx, s.Commit)))
+	return errors.Join(err, putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s))
 }
 
 // Hold records why a snapshot must not be deleted, or with an empty reason
@@ -261,216 +314,4 @@ func (c *Catalog) Hold(id, reason string, mark Object, sites []string) error {
 		return fmt.Errorf("catalog: hold snapshot %s: %w", id, err)
 	}
 	return nil
-}
-
-// Doomsday is what is being deleted.
-type Doomsday struct {
-	Commits []Object
-	Packs   map[uint32]Pack
-}
-
-// DeleteCommits begins the deletion of the commits that were condemned before,
-// and of those whose deletion began earlier, and returns them. Their snapshots
-// are no more: from now on they are neither listed nor restored.
-func (c *Catalog) DeleteCommits(before time.Time) (out []Object, err error) {
-	err = c.db.Update(func(tx *bbolt.Tx) error {
-		var begin []Object
-		err := tx.Bucket(bucketObjects).ForEach(func(k, v []byte) error {
-			o := Object{Name: string(k)}
-			if err := json.Unmarshal(v, &o); err != nil {
-				return err
-			}
-			if o.Deleting || o.Kind == KindCommit && !o.Condemned.IsZero() && o.Condemned.Before(before) {
-				begin = append(begin, o)
-			}
-			return nil
-		})
-		for _, o := range begin {
-			o.Deleting = true
-			err = errors.Join(err, putObject(tx, o), dropSnapshot(tx, o))
-			out = append(out, o)
-		}
-		return errors.Join(err, leaveOutboxes(tx, out))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("catalog: begin to delete commits: %w", err)
-	}
-	return out, nil
-}
-
-// dropSnapshot removes the snapshot of a commit, unless another commit has
-// taken its place.
-func dropSnapshot(tx *bbolt.Tx, o Object) error {
-	s, err := getSnapshot(tx, o.Snapshot)
-	if errors.Is(err, ErrNotFound) || err == nil && s.Commit != o.Name {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(tx.Bucket(bucketSnapshots).Delete([]byte(s.ID)), tx.Bucket(bucketPoints).Delete(pointKey(s)))
-}
-
-// leaveOutboxes takes objects out of every outbox: nobody need have them now.
-func leaveOutboxes(tx *bbolt.Tx, objects []Object) error {
-	return eachSite(tx, func(site string) error {
-		for _, o := range objects {
-			if _, err := dequeue(tx, site, o.Name); err != nil {
-				return err
-			}
-			if err := clearFault(tx, site, o.Name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func eachSite(tx *bbolt.Tx, fn func(site string) error) error {
-	var sites []string
-	err := tx.Bucket(bucketOutbox).ForEachBucket(func(site []byte) error {
-		sites = append(sites, string(site))
-		return nil
-	})
-	for _, site := range sites {
-		err = errors.Join(err, fn(site))
-	}
-	return err
-}
-
-// DeletePacks begins the deletion of the packs that were condemned before and
-// that no commit names, condemned ones included, and returns them with those
-// whose deletion began earlier.
-func (c *Catalog) DeletePacks(before time.Time) (out map[uint32]Pack, err error) {
-	out = map[uint32]Pack{}
-	err = c.db.Update(func(tx *bbolt.Tx) error {
-		needed, err := neededPacks(tx, func(Object) bool { return true })
-		if err != nil {
-			return err
-		}
-		begin := map[uint32]Condemnation{}
-		err = tx.Bucket(bucketCondemned).ForEach(func(k, v []byte) error {
-			var mark Condemnation
-			if err := json.Unmarshal(v, &mark); err != nil {
-				return err
-			}
-			if n := binary.BigEndian.Uint32(k); mark.Deleting || mark.Since.Before(before) && !needed.has(n) {
-				begin[n] = mark
-			}
-			return nil
-		})
-		for n, mark := range begin {
-			mark.Deleting = true
-			p, packErr := packAt(tx, n)
-			out[n] = p
-			err = errors.Join(err, packErr, putJSON(tx.Bucket(bucketCondemned), ordinalKey(n), mark),
-				leaveOutboxes(tx, []Object{{Name: PackName(p.SHA256)}}))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("catalog: begin to delete packs: %w", err)
-	}
-	return out, nil
-}
-
-// ForgetObjects removes commits, marks or keys that are gone at every site.
-func (c *Catalog) ForgetObjects(names []string) error {
-	return c.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range names {
-			for _, b := range [][]byte{bucketObjects, bucketNeeds, bucketManifests} {
-				if err := tx.Bucket(b).Delete([]byte(name)); err != nil {
-					return err
-				}
-			}
-			if err := forgetCopies(tx, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func forgetCopies(tx *bbolt.Tx, name string) error {
-	return eachSite(tx, func(site string) error {
-		if b := tx.Bucket(bucketCopies).Bucket([]byte(site)); b != nil {
-			return b.Delete([]byte(name))
-		}
-		return nil
-	})
-}
-
-// forgetStep is how many chunks are looked at in one transaction.
-const forgetStep = 20_000
-
-// ForgetPacks removes packs that are gone at every site, with the places of
-// their chunks. It reads the whole index, in steps; when it is cut short the
-// next time does the rest.
-func (c *Catalog) ForgetPacks(packs map[uint32]Pack) error {
-	if len(packs) == 0 {
-		return nil
-	}
-	var after []byte
-	for {
-		err := c.db.Update(func(tx *bbolt.Tx) (err error) {
-			after, err = forgetPlaces(tx, after, packs)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("catalog: forget packs: %w", err)
-		}
-		if after == nil {
-			break
-		}
-	}
-	return c.db.Update(func(tx *bbolt.Tx) error {
-		for n, p := range packs {
-			key := ordinalKey(n)
-			err := errors.Join(tx.Bucket(bucketPacks).Delete(key), tx.Bucket(bucketPackNames).Delete(p.SHA256[:]),
-				tx.Bucket(bucketCondemned).Delete(key), tx.Bucket(bucketLost).Delete(key), forgetCopies(tx, PackName(p.SHA256)))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// forgetPlaces takes the packs out of the places of the chunks behind after,
-// and returns the last chunk that it looked at, or nil at the end.
-func forgetPlaces(tx *bbolt.Tx, after []byte, packs map[uint32]Pack) (last []byte, err error) {
-	index := tx.Bucket(bucketChunks)
-	changed := map[string][]byte{}
-	cur := index.Cursor()
-	k, v := cur.First()
-	if after != nil {
-		k, v = cur.Seek(after)
-	}
-	for n := 0; k != nil; k, v = cur.Next() {
-		if n++; n > forgetStep {
-			last = append([]byte{}, k...)
-			break
-		}
-		places, err := decodeLocations(v)
-		if err != nil {
-			return nil, err
-		}
-		left := []byte{}
-		for i, l := range places {
-			if _, gone := packs[l.Pack]; !gone {
-				left = append(left, v[i*locationSize:(i+1)*locationSize]...)
-			}
-		}
-		if len(left) != len(v) {
-			changed[string(k)] = left
-		}
-	}
-	for id, left := range changed {
-		if len(left) == 0 {
-			err = errors.Join(err, index.Delete([]byte(id)))
-			continue
-		}
-		err = errors.Join(err, index.Put([]byte(id), left))
-	}
-	return last, err
 }

@@ -38,6 +38,9 @@ type Snapshot struct {
 	// kept another; zero while it is kept. It is deleted some time later.
 	Condemned time.Time `json:"condemned,omitzero"`
 	Reason    string    `json:"reason,omitempty"`
+	// Staged is the commit that takes the place of Commit when every site has it;
+	// empty when none does.
+	Staged string `json:"staged,omitempty"`
 	// Held is why it must not be deleted whatever the rules say; empty when
 	// nobody holds it.
 	Held string `json:"held,omitempty"`

@@ -37,6 +37,17 @@ const (
 	SpoolRenamed Name = "spool-renamed" // it has its name, which is not yet safe
 	SpoolSwept   Name = "spool-swept"   // a start has removed something that nothing waits for
 
+	// A sweep.
+	SweepCommitsDoomed Name = "sweep-commits-doomed" // snapshots are no longer listed, their commits are at every site
+	SweepDeleted       Name = "sweep-deleted"        // one object more is deleted at one site
+	SweepCommitsGone   Name = "sweep-commits-gone"   // the commits are deleted at every site, the catalog knows them
+	SweepPacksDoomed   Name = "sweep-packs-doomed"   // packs may not be referred to any more, and are at every site
+	SweepPacksGone     Name = "sweep-packs-gone"     // the packs are deleted at every site, the catalog knows them
+	SweepSwitched      Name = "sweep-switched"       // commits that were written anew count
+	SweepMarked        Name = "sweep-marked"         // a mark is in the spool, the catalog knows nothing of it
+	SweepMoved         Name = "sweep-moved"          // what is needed of some packs is in new ones
+	SweepStaged        Name = "sweep-staged"         // one commit more names the new packs
+
 	// The catalog made anew from a site.
 	RebuildPack   Name = "rebuild-pack"   // one pack is in the catalog
 	RebuildPacks  Name = "rebuild-packs"  // all packs are, no snapshot

@@ -56,6 +56,11 @@ func (r *Repository) compareDue(site string) (bool, error) {
 func (r *Repository) compare(ctx context.Context, site Site) (Compared, error) {
 	r.upkeep.Lock()
 	defer r.upkeep.Unlock()
+	return r.compareLocked(ctx, site)
+}
+
+// compareLocked is compare for those who hold upkeep.
+func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, error) {
 	c := comparison{Repository: r, site: site}
 	c.out.At = r.clock.Now().UTC()
 	if err := c.tryFaultsAgain(); err != nil {

@@ -161,18 +161,9 @@ func (rd *Reader) walk(ctx context.Context, d *zstd.Decoder, ref Ref, yield func
 	if ref.Kind != KindNode {
 		return yield(ref, nil)
 	}
-	var content []byte
-	err := rd.fetch(ctx, d, []Ref{{Kind: KindNode, ID: ref.ID, Raw: -1}}, func(b []byte) error {
-		content = append(content, b...)
-		return nil
-	})
+	children, err := rd.children(ctx, d, ref)
 	if err != nil {
 		yield(Ref{}, err)
-		return false
-	}
-	children, err := parseNode(content)
-	if err != nil {
-		yield(Ref{}, fmt.Errorf("repository: node %s: %w", ref.ID, err))
 		return false
 	}
 	for _, c := range children {
@@ -181,6 +172,23 @@ func (rd *Reader) walk(ctx context.Context, d *zstd.Decoder, ref Ref, yield func
 		}
 	}
 	return true
+}
+
+// children returns what a node refers to.
+func (rd *Reader) children(ctx context.Context, d *zstd.Decoder, ref Ref) ([]Ref, error) {
+	var content []byte
+	err := rd.fetch(ctx, d, []Ref{{Kind: KindNode, ID: ref.ID, Raw: -1}}, func(b []byte) error {
+		content = append(content, b...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	children, err := parseNode(content)
+	if err != nil {
+		return nil, fmt.Errorf("repository: node %s: %w", ref.ID, err)
+	}
+	return children, nil
 }
 
 // CopyRun writes the bytes of a run to w.

@@ -334,21 +334,26 @@ func (w *Writer) Commit(ctx context.Context, s *Snapshot) error {
 
 // packRefs fills in the packs that the snapshot needs, and returns their
 // ordinals in the catalog.
-func (w *Writer) packRefs(s *Snapshot) ([]uint32, error) {
+func (w *Writer) packRefs(s *Snapshot) (ordinals []uint32, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.found.add(keys(w.packer.packs)...)
-	refs := make([]PackRef, 0, len(w.found))
-	for n := range w.found {
-		p, err := w.repo.catalog.PackAt(n)
+	s.Packs, err = w.repo.refs(w.found)
+	return keys(w.found), err
+}
+
+// refs names packs as a commit does, sorted by their digests.
+func (r *Repository) refs(packs packSet) ([]PackRef, error) {
+	refs := make([]PackRef, 0, len(packs))
+	for n := range packs {
+		p, err := r.catalog.PackAt(n)
 		if err != nil {
 			return nil, err
 		}
 		refs = append(refs, PackRef{SHA256: p.SHA256, Size: p.Size})
 	}
 	sort.Slice(refs, func(i, j int) bool { return string(refs[i].SHA256[:]) < string(refs[j].SHA256[:]) })
-	s.Packs = refs
-	return keys(w.found), nil
+	return refs, nil
 }
 
 func keys(s packSet) []uint32 {
