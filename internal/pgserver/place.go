@@ -126,17 +126,35 @@ func (p *place) make() error {
 	return nil
 }
 
-// mark writes the marker, whole or not at all.
+// mark writes the marker, whole or not at all, also when the power goes: a
+// folder whose marker cannot be read is nobody's to remove, and neither are
+// the folders elsewhere that only the marker names.
 func (p *place) mark() error {
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
 	}
 	final := filepath.Join(p.Dir, markerName)
-	if err := os.WriteFile(final+".new", text, 0o600); err != nil {
+	if err := writeSynced(final+".new", text); err != nil {
 		return err
 	}
-	return os.Rename(final+".new", final)
+	if err := os.Rename(final+".new", final); err != nil {
+		return err
+	}
+	d, err := os.Open(p.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func writeSynced(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (p *place) logFile() string { return filepath.Join(p.Dir, "server.log") }
