@@ -34,6 +34,15 @@ test: ## install what the tests need, and run them all
 	scripts/install-tools minio versitygw
 	scripts/run-tests $(TEST_DEADLINE) $(PACKAGE_DEADLINE)
 
+# How long `make soak` kills and checks.
+SOAK := 1h
+
+.PHONY: soak
+soak: ## kill the program at random for an hour (SOAK=20m), and lose nothing
+	@scripts/install-needs postgresql
+	scripts/install-tools minio versitygw
+	SOAK=$(SOAK) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/soak
+
 .PHONY: lint
 lint: ## check style, layers and the usual mistakes
 	@scripts/install-tools golangci-lint

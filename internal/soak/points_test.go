@@ -33,6 +33,7 @@ var (
 )
 
 func TestEveryPointIsTried(t *testing.T) {
+	t.Parallel()
 	tried := slices.Concat(snapshotPoints, restorePoints, proofPoints, rebuildPoints)
 	all := crash.Points()
 	slices.Sort(tried)
@@ -58,6 +59,7 @@ func (w *world) killAt(point crash.Name, args ...string) {
 }
 
 func TestSnapshotKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
 	w.startTraffic(seed(t))
 	w.start()
@@ -72,6 +74,7 @@ func TestSnapshotKilledAtEveryPoint(t *testing.T) {
 // What a proof was doing when it was killed is cleared up by the next start,
 // and the intent that has no result is never taken for a good one.
 func TestProofKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
 	w.startTraffic(seed(t))
 	w.start()
@@ -87,6 +90,7 @@ func TestProofKilledAtEveryPoint(t *testing.T) {
 // A rebuild that was killed is begun again, and nobody takes half a catalog for
 // a whole one.
 func TestRebuildKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
 	w.startTraffic(seed(t))
 	w.start()

@@ -359,3 +359,6 @@ func (r *reader) contents(ctx context.Context, s *snapshotText) (map[string][]by
 	}
 	return out, nil
 }
+
+// forget makes it read everything again.
+func (r *reader) forget() { r.packs, r.order = map[string]*openPack{}, nil }

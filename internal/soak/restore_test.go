@@ -67,6 +67,7 @@ func (w *world) stepOf(database string, b *book) (int64, error) {
 // A restore in place of a live database leaves that as it was, wherever it is
 // killed, until the very moment when the restored one has taken its place.
 func TestReplacingRestoreKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
 	w.startTraffic(seed(t))
 	w.start()
@@ -91,6 +92,7 @@ func TestReplacingRestoreKilledAtEveryPoint(t *testing.T) {
 
 // A restore into a new database gives it its name at the end.
 func TestRestoreIntoNewDatabaseKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
 	w.startTraffic(seed(t))
 	w.start()

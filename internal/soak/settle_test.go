@@ -52,6 +52,8 @@ func (w *world) settle() {
 			}
 		}
 	}
+	// A proof clears up what a killed one has left.
+	w.must("", "verify", "orders", "--from", "onsite", "--level", "L0")
 	for _, name := range []string{"spool", "tmp", "scratch"} {
 		w.empty(filepath.Join(w.data, name))
 	}

@@ -26,6 +26,7 @@ type world struct {
 	bin    string
 	dir    string // keys and configuration
 	data   string // data directory
+	ident  string // file of the identity
 	pg     *testenv.PG
 	books  []*book
 	sites  []*site
@@ -54,7 +55,7 @@ type promise struct {
 func newWorld(t *testing.T, pg *testenv.PG, pair *testenv.SitePair, tl *tally) *world {
 	t.Helper()
 	w := &world{t: t, bin: program(t), dir: t.TempDir(), pg: pg, tally: tl, promised: map[string]*promise{}}
-	w.data = filepath.Join(w.dir, "data")
+	w.data, w.ident = w.path("data"), w.path("identity.txt")
 	var err error
 	if w.escrow, err = age.GenerateX25519Identity(); err != nil {
 		t.Fatal(err)
@@ -103,7 +104,7 @@ func (w *world) configureFor(file, data string) {
 	w.t.Helper()
 	var text strings.Builder
 	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
-		data, w.path("identity.txt"), w.escrow.Recipient())
+		data, w.ident, w.escrow.Recipient())
 	for _, s := range w.sites {
 		fmt.Fprintf(&text, "  %s: {kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q}\n",
 			s.Name, s.Kind, s.link.URL(), s.Bucket, s.prefix, s.AccessKey, s.secret)
@@ -254,16 +255,15 @@ func (w *world) note(o outcome) snapshotsText {
 	return results
 }
 
-// catalogIsWhole checks the catalog of an instance that does not run, on a copy.
-func (w *world) catalogIsWhole() {
+// openCatalog opens a copy of the catalog of an instance that does not run; nil
+// when there is none or it does not open, which is a violation.
+func (w *world) openCatalog() *catalog.Catalog {
 	w.t.Helper()
-	from := filepath.Join(w.data, "catalog.db")
-	b, err := os.ReadFile(from)
+	b, err := os.ReadFile(filepath.Join(w.data, "catalog.db"))
 	if errors.Is(err, os.ErrNotExist) {
-		return
+		return nil
 	}
 	to := filepath.Join(w.t.TempDir(), "catalog.db")
-	defer func() { _ = os.Remove(to) }()
 	if err == nil {
 		err = os.WriteFile(to, b, 0o600)
 	}
@@ -273,6 +273,16 @@ func (w *world) catalogIsWhole() {
 	c, err := catalog.Open(to)
 	if err != nil {
 		w.violation("the catalog does not open: %v", err)
+	}
+	_ = os.Remove(to) // it is open
+	return c
+}
+
+// catalogIsWhole checks the catalog of an instance that does not run.
+func (w *world) catalogIsWhole() {
+	w.t.Helper()
+	c := w.openCatalog()
+	if c == nil {
 		return
 	}
 	defer c.Close()
@@ -291,8 +301,10 @@ func (w *world) violation(format string, args ...any) {
 		return
 	}
 	kept, err := os.MkdirTemp("", "backupd-soak-broken-")
-	if err == nil {
-		err = os.CopyFS(kept, os.DirFS(w.dir))
+	for _, dir := range []string{w.dir, w.data} {
+		if err == nil {
+			err = exec.Command("cp", "-a", dir, kept).Run()
+		}
 	}
 	w.t.Logf("the data directory as it was then is in %s (%v)", kept, err)
 }

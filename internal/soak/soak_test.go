@@ -1,0 +1,304 @@
+package soak
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saypro/backupd/internal/testenv"
+)
+
+const (
+	// shortSoak is how long TestSoak goes on when SOAK does not say.
+	shortSoak = 20 * time.Second
+	// settleEvery is about how many operations lie between two times of peace,
+	// and generation how many there are before the host, the database and the
+	// repository are new: a repository that only grows makes each check slower.
+	settleEvery = 10
+	generation  = 250
+)
+
+// TestSoak does at random whatever can be done, kills it at random, and checks
+// after each kill that nothing is lost. SOAK says for how long.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	duration := shortSoak
+	if text := os.Getenv("SOAK"); text != "" {
+		var err error
+		if duration, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("SOAK=%s: %v", text, err)
+		}
+	}
+	began := time.Now()
+	rnd := rand.New(rand.NewPCG(seed(t), 11))
+	total := newTally()
+	pair := testenv.PrivateSites(t)
+	for n := 0; time.Since(began) < duration && !t.Failed(); n++ {
+		t.Run(fmt.Sprintf("generation-%d", n), func(t *testing.T) {
+			s := newSoaking(t, pair, rnd, total)
+			s.until(began.Add(duration))
+		})
+	}
+	t.Logf("%s of soak\n%s", time.Since(began).Round(time.Second), total)
+}
+
+// soaking is one generation.
+type soaking struct {
+	*world
+	disk  *disk
+	rand  *rand.Rand
+	pair  *testenv.SitePair
+	fault string // what is wrong with the surroundings now
+	live  string // database that restores take the place of
+}
+
+func newSoaking(t *testing.T, pair *testenv.SitePair, rnd *rand.Rand, total *tally) *soaking {
+	t.Helper()
+	s := &soaking{world: newWorld(t, testenv.Postgres(t), pair, total), disk: newDisk(t), rand: rnd, pair: pair}
+	s.startTraffic(rnd.Uint64())
+	s.data, s.ident = filepath.Join(s.disk.dir, "data"), filepath.Join(s.disk.dir, "identity.txt")
+	s.configure()
+	s.start()
+	s.settle()
+	s.live = s.pg.Database + "_live"
+	s.must("", "restore", "orders", "--to", s.pg.URLOf(s.live))
+	return s
+}
+
+// until goes on until that time or the end of the generation, and then looks at
+// everything once more.
+func (s *soaking) until(end time.Time) {
+	s.t.Helper()
+	for n := 0; n < generation && time.Now().Before(end) && !s.t.Failed(); n++ {
+		s.step()
+	}
+	s.heal()
+	s.timed("settle", s.settle)
+	s.timed("rebuild", s.rebuild)
+	for _, site := range s.sites {
+		s.timed("verify", func() { s.must("", "verify", "--from", site.Name, "--level", "L5") })
+		site.auditor.reader.forget()
+		site.auditor.claims = map[string]*claim{}
+	}
+	s.timed("check of everything", s.check)
+}
+
+// timed does something, and says how long it took where SOAK_TIMES is set.
+func (s *soaking) timed(name string, do func()) {
+	s.t.Helper()
+	began := time.Now()
+	do()
+	if os.Getenv("SOAK_TIMES") != "" {
+		s.t.Logf("%s: %s", name, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// operation is something that is done and killed, with how often it comes.
+type operation struct {
+	name  string
+	share int
+	do    func()
+}
+
+// step does one thing.
+func (s *soaking) step() {
+	s.t.Helper()
+	operations := []operation{
+		{"snapshot", 40, s.snapshot},
+		{"serve", 15, s.serve},
+		{"restore", 8, s.restore},
+		{"verify", 5, s.verify},
+		{"power loss", 12, s.power},
+		{"fault", 12, s.spoil},
+		{"peace", 100 / settleEvery, s.peace},
+		{"host lost", 2, s.loseHost},
+	}
+	sum := 0
+	for _, o := range operations {
+		sum += o.share
+	}
+	n := s.rand.IntN(sum)
+	for _, o := range operations {
+		if n -= o.share; n >= 0 {
+			continue
+		}
+		s.tally.count(s.tally.operations, o.name)
+		s.timed(o.name, o.do)
+		s.timed("check", s.check)
+		return
+	}
+}
+
+// order tells the program to end anywhere with some probability.
+func (s *soaking) order() string {
+	chance := []float64{0, 0.005, 0.02, 0.1}[s.rand.IntN(4)]
+	return fmt.Sprintf("random:%d:%g", s.rand.Uint64(), chance)
+}
+
+// call calls the program, lets it go on for a while at most, and kills it if it
+// has not done that itself.
+func (s *soaking) call(while time.Duration, args ...string) outcome {
+	s.t.Helper()
+	c := s.begin(s.order(), args...)
+	if !c.over(while) {
+		c.kill()
+	}
+	return s.judge(c.outcome())
+}
+
+// judge counts how a call ended, and reports an end that nothing explains.
+func (s *soaking) judge(o outcome) outcome {
+	s.t.Helper()
+	switch {
+	case o.point != "":
+		s.tally.count(s.tally.kills, o.point)
+	case o.killed:
+		s.tally.count(s.tally.kills, "at a random moment")
+	case strings.Contains(o.stderr, "the catalog is held by another process"):
+		s.tally.count(s.tally.operations, "two at once, one refused")
+	case strings.Contains(o.stderr, "panic:") || strings.Contains(o.stderr, "fatal error:"):
+		s.violation("it broke down: %s", o)
+	case o.code == 2 || o.code == 4 || o.code != 0 && s.fault == "":
+		s.violation("nothing was wrong: %s", o)
+	}
+	return o
+}
+
+// moment is a while in which much may happen or little.
+func (s *soaking) moment() time.Duration {
+	return time.Duration(s.rand.Int64N(int64([]time.Duration{100, 600, 3000}[s.rand.IntN(3)] * time.Millisecond)))
+}
+
+func (s *soaking) snapshot() {
+	s.t.Helper()
+	s.note(s.call(s.moment(), "snapshot", "--json"))
+}
+
+// serve runs the service for a while, asks it for things, and kills it.
+func (s *soaking) serve() {
+	s.t.Helper()
+	d := s.begin(s.order(), "serve")
+	socket := filepath.Join(s.data, "backupd.sock")
+	for range 2 {
+		for end := time.Now().Add(s.moment()); time.Now().Before(end); {
+			if _, err := os.Stat(socket); err == nil || d.over(0) {
+				break
+			}
+			d.over(5 * time.Millisecond)
+		}
+		if d.over(0) {
+			break
+		}
+		// The service may end under it, and then it does the work itself: what
+		// it says counts in any case.
+		c := s.begin("", "snapshot", "--json")
+		if !c.over(s.moment()) {
+			c.kill()
+		}
+		s.note(c.outcome())
+	}
+	if d.over(s.moment()) {
+		s.judge(d.outcome())
+		return
+	}
+	d.kill()
+	s.judge(d.outcome())
+}
+
+// restore restores in place of a database that people work with: it is as it
+// was, or all of another recovery point.
+func (s *soaking) restore() {
+	s.t.Helper()
+	b := s.book("orders")
+	before := s.held(s.live, b)
+	s.call(s.moment(), "restore", "orders", "--to", s.pg.URLOf(s.live), "--replace", "--yes")
+	if _, err := s.stepOf(s.live, b); err != nil {
+		s.violation("a restore was killed: the live database: %v", err)
+	}
+	if after := s.held(s.live, b); !equal(before, after) {
+		s.tally.count(s.tally.operations, "restore that took its place")
+	}
+	for name := range s.databases(s.live + "_") {
+		s.pg.Exec(s.t, "DROP DATABASE "+name+" WITH (FORCE)")
+	}
+}
+
+func (s *soaking) verify() {
+	s.t.Helper()
+	level := []string{"L2", "L2", "L5"}[s.rand.IntN(3)]
+	s.call(s.moment(), "verify", "--from", s.sites[s.rand.IntN(2)].Name, "--level", level)
+}
+
+// power takes the power away from a snapshot or a service.
+func (s *soaking) power() {
+	s.t.Helper()
+	args := [][]string{{"snapshot", "--json"}, {"serve"}}[s.rand.IntN(2)]
+	c := s.begin("", args...)
+	c.over(s.moment())
+	o := s.losePower(s.disk, c)
+	if args[0] == "snapshot" {
+		s.note(o)
+	}
+	if s.spoolHasAll(); s.t.Failed() {
+		s.t.Logf("it was %s", o)
+	}
+}
+
+// spoil makes the surroundings bad in some way; peace makes them good again.
+func (s *soaking) spoil() {
+	s.t.Helper()
+	s.heal()
+	site := s.sites[s.rand.IntN(2)]
+	faults := map[string]func(){
+		"a site cannot be reached":          site.link.Cut,
+		"a site hangs":                      site.link.Hang,
+		"a site is slow":                    func() { site.link.Throttle(300_000) },
+		"a site breaks off":                 func() { site.link.CutAfter(int64(s.rand.IntN(20_000))) },
+		"both sites refuse the credentials": func() { s.refuse(true) },
+		"a site's server is killed":         site.Kill,
+	}
+	names := []string{
+		"a site cannot be reached", "a site hangs", "a site is slow", "a site breaks off",
+		"both sites refuse the credentials", "a site's server is killed",
+	}
+	s.fault = names[s.rand.IntN(len(names))]
+	faults[s.fault]()
+	s.tally.count(s.tally.faults, s.fault)
+	if s.fault == "a site's server is killed" {
+		site.Start(s.t)
+		s.fault = ""
+	}
+}
+
+func (s *soaking) heal() {
+	for _, site := range s.sites {
+		site.link.Restore()
+	}
+	s.refuse(false)
+	s.fault = ""
+}
+
+func (s *soaking) peace() {
+	s.t.Helper()
+	s.heal()
+	s.settle()
+}
+
+// loseHost loses everything but the sites and the escrow, and rebuilds the
+// catalog from one of them, however often that is killed.
+func (s *soaking) loseHost() {
+	s.t.Helper()
+	s.peace()
+	from := s.sites[s.rand.IntN(2)].Name
+	if err := os.RemoveAll(s.data); err != nil {
+		s.t.Fatal(err)
+	}
+	for s.call(time.Minute, "catalog", "rebuild", "--from", from).code != 0 {
+		s.check()
+	}
+	s.settle()
+}
