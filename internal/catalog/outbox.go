@@ -280,6 +280,21 @@ func (c *Catalog) Backlog(site string) (b Backlog, err error) {
 	return b, err
 }
 
+// Waiting returns everything that waits for a site, packs first.
+func (c *Catalog) Waiting(site string) (out []Entry, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		box := tx.Bucket(bucketOutbox).Bucket([]byte(site))
+		if box == nil {
+			return nil
+		}
+		return eachEntry(box, func(e Entry) error {
+			out = append(out, e)
+			return nil
+		})
+	})
+	return out, err
+}
+
 // eachEntry calls fn for everything in an outbox.
 func eachEntry(box *bbolt.Bucket, fn func(Entry) error) error {
 	for _, queue := range boxQueues {

@@ -36,6 +36,24 @@ const (
 	SpoolSynced  Name = "spool-synced"  // its content is safe, the name temporary
 	SpoolRenamed Name = "spool-renamed" // it has its name, which is not yet safe
 	SpoolSwept   Name = "spool-swept"   // a start has removed something that nothing waits for
+	SpoolFreed   Name = "spool-freed"   // a file is removed that nobody waits for any more
+	SpoolEvicted Name = "spool-evicted" // a file is removed that a site waits for and another one has
+
+	// Objects on their way to a site.
+	UploadBegun        Name = "upload-begun"        // an object is about to be sent
+	UploadPut          Name = "upload-put"          // a site has said that it took it
+	UploadSent         Name = "upload-sent"         // it was seen there, with all that went along
+	UploadAcknowledged Name = "upload-acknowledged" // it has left the outbox
+	MendDeleted        Name = "mend-deleted"        // a damaged object is deleted at a site, there is none of that name
+	MendPut            Name = "mend-put"            // a good one is there, still waiting in the outbox
+	CompareListed      Name = "compare-listed"      // what a site holds is compared, what was not known not taken in
+	CompareDoubted     Name = "compare-doubted"     // an object that a site lacks waits for it again
+	CompareAdopted     Name = "compare-adopted"     // a snapshot that only a site knew is in the catalog
+
+	// A repository made at a site.
+	InitReset  Name = "init-reset"  // everything is queued for the site
+	InitKey    Name = "init-key"    // it has the key
+	InitConfig Name = "init-config" // it has repo.json, the catalog does not know that
 
 	// A sweep.
 	SweepCommitsDoomed Name = "sweep-commits-doomed" // snapshots are no longer listed, their commits are at every site
@@ -80,7 +98,10 @@ const (
 var points = []Name{
 	SnapshotRecorded, SnapshotLocked, SnapshotPart, SnapshotRead, SnapshotReleased, SnapshotCommitted, SnapshotAwaited, SnapshotEnded,
 	PackBegun, PackSealed, PackClosed, PackKept, PackQueued, CommitReady, CommitNumbered, CommitKept, CommitQueued,
-	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept,
+	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept, SpoolFreed, SpoolEvicted,
+	UploadBegun, UploadPut, UploadSent, UploadAcknowledged, MendDeleted, MendPut, CompareListed, CompareDoubted, CompareAdopted,
+	InitReset, InitKey, InitConfig,
+	SweepCommitsDoomed, SweepDeleted, SweepCommitsGone, SweepPacksDoomed, SweepPacksGone, SweepSwitched, SweepMarked, SweepMoved, SweepStaged,
 	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
 	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,
 	RestoreIndexed, RestoreChecked, RestoreUnmarked, RestoreRenaming, RestorePlaced, RestoreEnded,

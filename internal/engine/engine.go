@@ -137,7 +137,8 @@ func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
 func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger) (repository.Options, error) {
 	sites, err := openSites(cfg, c)
 	return repository.Options{
-		Catalog: cat, Sites: sites, Spool: filepath.Join(cfg.DataDir, "spool"), Identities: ids, Clock: c, Log: log,
+		Catalog: cat, Sites: sites, Spool: filepath.Join(cfg.DataDir, "spool"),
+		SpoolMax: int64(cfg.Spool.MaxBytes), Identities: ids, Clock: c, Log: log,
 	}, err
 }
 

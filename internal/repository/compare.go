@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -69,6 +70,7 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 	if err := c.list(ctx); err != nil {
 		return c.out, err
 	}
+	crash.Point(crash.CompareListed)
 	for _, info := range c.unknown {
 		if err := c.adopt(ctx, info); err != nil {
 			return c.out, err
@@ -173,6 +175,7 @@ func (c *comparison) doubt(_ context.Context, h catalog.Holding, detail string) 
 	_, err := c.catalog.Doubt(catalog.Fault{
 		Site: c.site.Name, Name: h.Name, Since: c.clock.Now().UTC(), Detail: detail, Found: "compare",
 	})
+	crash.Point(crash.CompareDoubted)
 	return err
 }
 
@@ -210,6 +213,7 @@ func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
 	}
 	if taken {
 		c.out.Adopted++
+		crash.Point(crash.CompareAdopted)
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -207,12 +208,15 @@ func initSite(ctx context.Context, cat *catalog.Catalog, site Site, c *config, c
 	if err != nil {
 		return err.Error(), err
 	}
+	crash.Point(crash.InitReset)
 	if err := putObject(ctx, site, keyName(c.Key), wrapped); err != nil {
 		return err.Error(), err
 	}
+	crash.Point(crash.InitKey)
 	if err := putObject(ctx, site, configName, conf); err != nil {
 		return err.Error(), err
 	}
+	crash.Point(crash.InitConfig)
 	if queued > 0 {
 		return InitMadeAgain, nil
 	}
@@ -385,7 +389,7 @@ func (r *Repository) prepare(o Options) error {
 	if r.writer, err = writerName(r.catalog); err != nil {
 		return err
 	}
-	if r.spool, err = openSpool(o.Spool, o.SpoolMax); err != nil {
+	if r.spool, err = openSpool(o.Spool, o.SpoolMax/spoolScale); err != nil {
 		return err
 	}
 	if err := r.catalog.KeepSites(r.siteNames()); err != nil {

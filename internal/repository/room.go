@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/saypro/backupd/internal/crash"
 )
 
 // ErrSpoolFull means that as much waits in the spool as may, and that no site
@@ -120,6 +122,7 @@ func (r *Repository) evict(bytes int64) error {
 		if err := r.spool.remove(name); err != nil {
 			return err
 		}
+		crash.Point(crash.SpoolEvicted)
 		bytes -= f.Size()
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -58,6 +59,7 @@ func (r *Repository) sendAgain(ctx context.Context, site Site, e catalog.Entry) 
 // put writes an object and sees that it is there, in its full length: an answer
 // that says so is not enough.
 func (r *Repository) put(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker) error {
+	crash.Point(crash.UploadBegun)
 	err := putBody(ctx, site.background(), site.Name, e, body)
 	if errors.Is(err, ErrCorrupt) {
 		return r.mend(ctx, site, e)
@@ -65,6 +67,7 @@ func (r *Repository) put(ctx context.Context, site Site, e catalog.Entry, body i
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.UploadPut)
 	return confirm(ctx, site, e)
 }
 
@@ -98,9 +101,11 @@ func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error
 		}
 		return &ObjectError{site.Name, e.Name, err}
 	}
+	crash.Point(crash.MendDeleted)
 	if err := putBody(ctx, site.background(), site.Name, e, bytes.NewReader(good)); err != nil {
 		return err
 	}
+	crash.Point(crash.MendPut)
 	r.log.Warn("a damaged object was replaced by a good copy", "site", site.Name, "object", e.Name)
 	return checkSame(ctx, site, e)
 }

@@ -5,3 +5,7 @@ package repository
 // packTarget is so small here that the little databases with which crashes are
 // tried fill several packs: what may happen between two packs must happen.
 const packTarget = 24 << 10
+
+// spoolScale makes the smallest bound of the spool that can be configured one
+// that is soon reached: room for a commit, and a few snapshots that wait.
+const spoolScale = 96

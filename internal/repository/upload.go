@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -162,6 +163,7 @@ func (r *Repository) sendSome(ctx context.Context, site Site, entries []catalog.
 	if len(sent) == 0 {
 		return failed
 	}
+	crash.Point(crash.UploadSent)
 	// What took them must be the site still, and not an empty folder where a
 	// share was mounted a moment ago.
 	if err := r.checkRepository(ctx, site); err != nil {
@@ -239,10 +241,12 @@ func (r *Repository) acknowledge(site Site, entries []catalog.Entry, sent time.T
 	if err != nil {
 		return err
 	}
+	crash.Point(crash.UploadAcknowledged)
 	for _, name := range free {
 		if err := r.spool.remove(name); err != nil {
 			return err
 		}
+		crash.Point(crash.SpoolFreed)
 	}
 	r.uploads.notify()
 	return nil

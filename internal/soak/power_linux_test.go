@@ -1,7 +1,9 @@
 package soak
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -167,16 +169,6 @@ func (w *world) losePower(d *disk, c *call) outcome {
 	return c.outcome()
 }
 
-// refuse makes both sites refuse the program, or take it again.
-func (w *world) refuse(yes bool) {
-	for _, s := range w.sites {
-		if s.secret = s.SecretKey; yes {
-			s.secret = "not-the-secret-of-this-site"
-		}
-	}
-	w.configure()
-}
-
 // What the program has said is so after the power went and came back.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
@@ -198,7 +190,9 @@ func (w *world) powerLosses(d *disk, rnd *rand.Rand, rounds int) {
 	w.t.Helper()
 	for range rounds {
 		away := rnd.IntN(2) == 0
-		w.refuse(away)
+		if w.refuse(); away {
+			w.refuse("onsite", "cloud")
+		}
 		w.tally.count(w.tally.operations, "snapshot")
 		c := w.begin("", "snapshot", "--json")
 		if rnd.IntN(3) > 0 {
@@ -217,15 +211,15 @@ func (w *world) powerLosses(d *disk, rnd *rand.Rand, rounds int) {
 		w.check()
 		w.spoolHasAll()
 		if rnd.IntN(4) == 0 {
-			w.refuse(false)
+			w.refuse()
 			w.settle()
 		}
 	}
-	w.refuse(false)
+	w.refuse()
 }
 
 // spoolHasAll checks that everything that waits for a site is in the spool, or
-// at another site.
+// at the other site.
 func (w *world) spoolHasAll() {
 	w.t.Helper()
 	c := w.openCatalog()
@@ -233,15 +227,18 @@ func (w *world) spoolHasAll() {
 		return
 	}
 	defer c.Close()
-	for _, s := range w.sites {
-		entries, err := c.Outbox(s.Name, 1<<20)
+	for i, s := range w.sites {
+		entries, err := c.Waiting(s.Name)
 		if err != nil {
 			w.violation("outbox of %s: %v", s.Name, err)
 		}
 		for _, e := range entries {
 			b, err := os.ReadFile(filepath.Join(w.data, "spool", strings.ReplaceAll(e.Name, "/", "+")))
+			if errors.Is(err, os.ErrNotExist) {
+				b, err = w.sites[1-i].auditor.reader.get(context.Background(), e.Name)
+			}
 			if err != nil || sha256.Sum256(b) != e.SHA256 {
-				w.violation("%s waits for site %s; in the spool are %d bytes, %v", e.Name, s.Name, len(b), err)
+				w.violation("%s waits for site %s and nobody has it: %d bytes, %v", e.Name, s.Name, len(b), err)
 			}
 		}
 	}

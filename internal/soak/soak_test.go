@@ -61,6 +61,9 @@ func newSoaking(t *testing.T, pair *testenv.SitePair, rnd *rand.Rand, total *tal
 	s := &soaking{world: newWorld(t, testenv.Postgres(t), pair, total), disk: newDisk(t), rand: rnd, pair: pair}
 	s.startTraffic(rnd.Uint64())
 	s.data, s.ident = filepath.Join(s.disk.dir, "data"), filepath.Join(s.disk.dir, "identity.txt")
+	if rnd.IntN(2) == 0 {
+		s.spool = "128MiB"
+	}
 	s.configure()
 	s.start()
 	s.settle()
@@ -115,7 +118,7 @@ func (s *soaking) step() {
 		{"power loss", 12, s.power},
 		{"fault", 12, s.spoil},
 		{"peace", 100 / settleEvery, s.peace},
-		{"host lost", 2, s.loseHost},
+		{"host lost", 2, s.hostLost},
 	}
 	sum := 0
 	for _, o := range operations {
@@ -258,12 +261,13 @@ func (s *soaking) spoil() {
 		"a site hangs":                      site.link.Hang,
 		"a site is slow":                    func() { site.link.Throttle(300_000) },
 		"a site breaks off":                 func() { site.link.CutAfter(int64(s.rand.IntN(20_000))) },
-		"both sites refuse the credentials": func() { s.refuse(true) },
+		"a site refuses the credentials":    func() { s.refuse(site.Name) },
+		"both sites refuse the credentials": func() { s.refuse("onsite", "cloud") },
 		"a site's server is killed":         site.Kill,
 	}
 	names := []string{
 		"a site cannot be reached", "a site hangs", "a site is slow", "a site breaks off",
-		"both sites refuse the credentials", "a site's server is killed",
+		"a site refuses the credentials", "both sites refuse the credentials", "a site's server is killed",
 	}
 	s.fault = names[s.rand.IntN(len(names))]
 	faults[s.fault]()
@@ -278,7 +282,7 @@ func (s *soaking) heal() {
 	for _, site := range s.sites {
 		site.link.Restore()
 	}
-	s.refuse(false)
+	s.refuse()
 	s.fault = ""
 }
 
@@ -288,9 +292,9 @@ func (s *soaking) peace() {
 	s.settle()
 }
 
-// loseHost loses everything but the sites and the escrow, and rebuilds the
+// hostLost loses everything but the sites and the escrow, and rebuilds the
 // catalog from one of them, however often that is killed.
-func (s *soaking) loseHost() {
+func (s *soaking) hostLost() {
 	s.t.Helper()
 	s.peace()
 	from := s.sites[s.rand.IntN(2)].Name

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +28,7 @@ type world struct {
 	dir    string // keys and configuration
 	data   string // data directory
 	ident  string // file of the identity
+	spool  string // its bound; the program divides it by a number of its own
 	pg     *testenv.PG
 	books  []*book
 	sites  []*site
@@ -55,7 +57,7 @@ type promise struct {
 func newWorld(t *testing.T, pg *testenv.PG, pair *testenv.SitePair, tl *tally) *world {
 	t.Helper()
 	w := &world{t: t, bin: program(t), dir: t.TempDir(), pg: pg, tally: tl, promised: map[string]*promise{}}
-	w.data, w.ident = w.path("data"), w.path("identity.txt")
+	w.data, w.ident, w.spool = w.path("data"), w.path("identity.txt"), "32GiB"
 	var err error
 	if w.escrow, err = age.GenerateX25519Identity(); err != nil {
 		t.Fatal(err)
@@ -103,8 +105,8 @@ func (w *world) configure() { w.configureFor(w.path("backupd.yaml"), w.data) }
 func (w *world) configureFor(file, data string) {
 	w.t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
-		data, w.ident, w.escrow.Recipient())
+	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
+		data, w.spool, w.ident, w.escrow.Recipient())
 	for _, s := range w.sites {
 		fmt.Fprintf(&text, "  %s: {kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q}\n",
 			s.Name, s.Kind, s.link.URL(), s.Bucket, s.prefix, s.AccessKey, s.secret)
@@ -116,6 +118,17 @@ func (w *world) configureFor(file, data string) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// refuse makes the named sites refuse the program, and the others take it.
+func (w *world) refuse(names ...string) {
+	w.t.Helper()
+	for _, s := range w.sites {
+		if s.secret = s.SecretKey; slices.Contains(names, s.Name) {
+			s.secret = "not-the-secret-of-this-site"
+		}
+	}
+	w.configure()
 }
 
 // outcome is how one call of the program ended.

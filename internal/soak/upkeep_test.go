@@ -1,0 +1,128 @@
+package soak
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/saypro/backupd/internal/crash"
+	"github.com/saypro/backupd/internal/testenv"
+)
+
+func TestInitKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.startTraffic(seed(t))
+	for _, point := range initPoints {
+		w.killAt(point, "init")
+	}
+	w.start()
+	w.settle()
+}
+
+// file returns where the cloud keeps an object.
+func (w *world) file(name string) string {
+	s := w.sites[1]
+	return s.File(w.t, s.prefix, name)
+}
+
+// unacknowledged makes an object that the cloud holds and the program does not
+// know to be there, and returns its name.
+func (w *world) unacknowledged() string {
+	w.t.Helper()
+	for range 20 {
+		w.killAt(crash.UploadPut, "snapshot", "--json")
+		c := w.openCatalog()
+		entries, err := c.Waiting("cloud")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		c.Close()
+		for _, e := range entries {
+			if _, err := os.Stat(w.file(e.Name)); err == nil {
+				return e.Name
+			}
+		}
+		w.settle()
+	}
+	w.t.Fatal("the cloud never had anything that was not acknowledged")
+	return ""
+}
+
+// A damaged object is replaced, and a full spool makes room, wherever the
+// program is killed meanwhile.
+func TestUpkeepKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.startTraffic(seed(t))
+	w.start()
+	w.settle()
+	for _, point := range []crash.Name{crash.MendDeleted, crash.MendPut} {
+		name := w.unacknowledged()
+		b, err := os.ReadFile(w.file(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(w.file(name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.killSoon(point, "snapshot", "--json")
+		w.check()
+		w.settle()
+	}
+	w.spool = "128MiB"
+	w.refuse("cloud")
+	w.killSoon(crash.SpoolEvicted, "snapshot", "--json")
+	w.spoolHasAll()
+	w.check()
+	w.refuse()
+	w.settle()
+}
+
+// A site that knows of a recovery point that the catalog has forgotten, and one
+// that has lost what it had taken, are brought in step, wherever the program is
+// killed meanwhile.
+func TestComparisonKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.startTraffic(seed(t))
+	w.start()
+	w.settle()
+	w.refuse("cloud")
+	w.note(w.run("", "snapshot", "--json")) // at one site only
+	w.refuse()
+	w.loseHost("cloud")
+	w.killSoon(crash.CompareAdopted, "snapshot", "--json")
+	w.check()
+	w.settle()
+
+	w.loseHost("cloud")
+	var lost string
+	for _, s := range w.sites[1].auditor.claims {
+		lost = w.file("p/" + s.snapshots[0].Packs[0].SHA256[:2] + "/" + s.snapshots[0].Packs[0].SHA256)
+	}
+	if err := os.Remove(lost); err != nil {
+		t.Fatal(err)
+	}
+	w.killSoon(crash.CompareDoubted, "snapshot", "--json")
+	w.catalogIsWhole()
+	for range 20 {
+		o := w.must("", "snapshots", "--json")
+		if !strings.Contains(o.stdout, "damaged") {
+			break
+		}
+		w.must("", "snapshot")
+	}
+	w.settle()
+}
+
+// loseHost loses everything but the sites and the escrow, and makes the catalog
+// anew from one of them.
+func (w *world) loseHost(from string) {
+	w.t.Helper()
+	if err := os.RemoveAll(w.data); err != nil {
+		w.t.Fatal(err)
+	}
+	w.must("", "catalog", "rebuild", "--from", from)
+}
