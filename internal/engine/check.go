@@ -169,8 +169,8 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 		return
 	}
 	detail, notes := abilities(can), strings.Join(can.Notes, "; ")
-	if !can.ConditionalPut || !can.RangedGet || !can.ListAfterPut {
-		c.bad(group, site.Name, detail+"; it cannot hold a repository", notes)
+	if err := can.Suffices(); err != nil {
+		c.bad(group, site.Name, fmt.Sprintf("%s; it cannot hold a repository: %v", detail, err), notes)
 		return
 	}
 	err = repository.Look(ctx, site, c.identities)

@@ -92,13 +92,8 @@ func probeSite(ctx context.Context, site repository.Site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !can.ConditionalPut {
-		return can.Notes, fmt.Errorf("site %s overwrites objects: it ignores If-None-Match, and write-once is not to be had "+
-			"from it; use a release of the server that honours conditional writes", site.Name)
-	}
-	if !can.RangedGet || !can.ListAfterPut {
-		return can.Notes, fmt.Errorf("site %s cannot hold a repository: ranged reads %t, new objects listed %t",
-			site.Name, can.RangedGet, can.ListAfterPut)
+	if err := can.Suffices(); err != nil {
+		return can.Notes, fmt.Errorf("site %s cannot hold a repository: %w", site.Name, err)
 	}
 	return can.Notes, nil
 }

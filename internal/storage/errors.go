@@ -36,7 +36,7 @@ var (
 
 // Error is a failed operation on one site.
 type Error struct {
-	Site string // name in the configuration
+	Site string // name in the configuration; empty when not known
 	Op   string // "open", "put", "get", "stat", "list", "delete", "probe", "retain", "retention", "purge"
 	Name string // object; empty when the operation has none
 	Err  error
@@ -45,7 +45,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := "site " + e.Site + ": " + e.Op
+	s := e.Op
+	if e.Site != "" {
+		s = "site " + e.Site + ": " + s
+	}
 	if e.Name != "" {
 		s += " " + e.Name
 	}

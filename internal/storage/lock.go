@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/saypro/backupd/internal/clock"
@@ -85,9 +86,9 @@ func Purge(ctx context.Context, s Store, name string) error {
 }
 
 // WithLock returns a store that protects what is put into it for a time from
-// then on, unless the object comes with a retention of its own. A Put that
-// finds the object there already does not touch the retention it has: see
-// [Retain].
+// then on, unless the object comes with a retention of its own or is one of a
+// test of the site, under "probe/". A Put that finds the object there already
+// does not touch the retention it has: see [Retain].
 func WithLock(s Store, mode LockMode, hold time.Duration, c clock.Clock) Store {
 	return &locking{Store: s, mode: mode, hold: hold, clock: c}
 }
@@ -104,7 +105,7 @@ func (l *locking) Unwrap() Store { return l.Store }
 
 // Put implements [Store].
 func (l *locking) Put(ctx context.Context, obj Object) error {
-	if obj.Retention == (Retention{}) {
+	if obj.Retention == (Retention{}) && !strings.HasPrefix(obj.Name, probes) {
 		obj.Retention = Retention{Mode: l.mode, Until: l.clock.Now().Add(l.hold)}
 	}
 	return l.Store.Put(ctx, obj)

@@ -47,6 +47,24 @@ type Capabilities struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
+// Suffices returns why nothing can be kept safely at a site that does no more
+// than this, or nil. Without checksums, deletion and object lock it can.
+func (c Capabilities) Suffices() error {
+	switch {
+	case !c.ConditionalPut:
+		return errors.New("it overwrites objects: it ignores If-None-Match, and write-once is not to be had from it; " +
+			"use a release of the server that honours conditional writes")
+	case !c.RangedGet:
+		return errors.New("it cannot give a part of an object")
+	case !c.ListAfterPut:
+		return errors.New("it does not list new objects")
+	}
+	return nil
+}
+
+// probes is where the objects of tests of a site are.
+const probes = "probe/"
+
 // probeSize is more than what MinIO and others keep beside their metadata, and
 // little enough to cost nothing.
 const probeSize = 4096
@@ -59,7 +77,7 @@ func Probe(ctx context.Context, s Store) (Capabilities, error) {
 	if _, err := rand.Read(p.content); err != nil {
 		return Capabilities{}, fmt.Errorf("probe: random bytes: %w", err)
 	}
-	p.base = "probe/" + hex.EncodeToString(p.content[:8])
+	p.base = probes + hex.EncodeToString(p.content[:8])
 	failed := p.run()
 	if err := p.clean(); failed == nil {
 		failed = err
@@ -189,7 +207,7 @@ func (p *prober) clean() error {
 	p.found.Delete = true
 	var failed error
 	for _, name := range p.written {
-		err := p.store.Delete(p.ctx, name)
+		err := p.remove(name)
 		if errors.Is(err, ErrDenied) {
 			p.found.Delete = false
 			continue
@@ -204,6 +222,16 @@ func (p *prober) clean() error {
 		p.note("deleting is not allowed: %s… stays there", p.base)
 	}
 	return nil
+}
+
+// remove removes an object for good, or as far as this key may and the bucket
+// lets it.
+func (p *prober) remove(name string) error {
+	err := Purge(p.ctx, p.store, name)
+	if errors.Is(err, ErrDenied) || errors.Is(err, ErrLocked) {
+		return p.store.Delete(p.ctx, name)
+	}
+	return err
 }
 
 // find returns the store, or one that it wraps, that is a T.

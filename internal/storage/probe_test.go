@@ -83,7 +83,9 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 
 func TestProbeWithoutTheRightToDelete(t *testing.T) {
 	s := disk(t)
-	s.Inject(faulty.Rule{Op: "delete", Err: storage.ErrDenied})
+	for _, op := range []string{"delete", "purge"} {
+		s.Inject(faulty.Rule{Op: op, Err: storage.ErrDenied})
+	}
 	found, err := storage.Probe(t.Context(), s)
 	if err != nil || found.Delete || !found.ConditionalPut || len(found.Notes) != 1 {
 		t.Errorf("Probe = %+v, %v", found, err)

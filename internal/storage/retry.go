@@ -159,6 +159,25 @@ func (r *retrying) Delete(ctx context.Context, name string) error {
 	return r.try(ctx, func(int) error { return r.store.Delete(ctx, name) })
 }
 
+// Purge implements [Purger].
+func (r *retrying) Purge(ctx context.Context, name string) error {
+	return r.try(ctx, func(int) error { return Purge(ctx, r.store, name) })
+}
+
+// Retain implements [Locker].
+func (r *retrying) Retain(ctx context.Context, name string, until Retention) error {
+	return r.try(ctx, func(int) error { return Retain(ctx, r.store, name, until) })
+}
+
+// Retention implements [Locker].
+func (r *retrying) Retention(ctx context.Context, name string) (found Retention, err error) {
+	err = r.try(ctx, func(int) error {
+		found, err = RetentionOf(ctx, r.store, name)
+		return err
+	})
+	return found, err
+}
+
 // Get implements [Store].
 func (r *retrying) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	g := &resuming{r: r, ctx: ctx, name: name, offset: offset, length: length}

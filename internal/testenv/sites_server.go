@@ -96,12 +96,15 @@ func (s *siteServer) command() (*exec.Cmd, error) {
 	} else {
 		program, args = "versitygw", []string{"--port", s.address, "--quiet", "--keep-alive", "--health", "/health"}
 		env = append(env, "ROOT_ACCESS_KEY="+s.site.AccessKey, "ROOT_SECRET_KEY="+s.site.SecretKey)
-		args = append(args, "posix")
-		if !hasXattr(data) {
-			sidecar := filepath.Join(s.dir, "sidecar")
-			if err := os.MkdirAll(sidecar, 0o750); err != nil {
+		// Buckets with object lock keep old versions, as everywhere.
+		versions, sidecar := filepath.Join(s.dir, "versions"), filepath.Join(s.dir, "sidecar")
+		for _, folder := range []string{versions, sidecar} {
+			if err := os.MkdirAll(folder, 0o750); err != nil {
 				return nil, err
 			}
+		}
+		args = append(args, "posix", "--versioning-dir", versions)
+		if !hasXattr(data) {
 			args = append(args, "--sidecar", sidecar)
 		}
 		args = append(args, data)

@@ -23,7 +23,8 @@ var ErrLost = errors.New("answer was lost")
 
 // Rule is a fault. It applies to an operation that its Op and Name match.
 type Rule struct {
-	// Op is "put", "get", "stat", "list" or "delete"; empty: any.
+	// Op is "put", "get", "stat", "list", "delete", "purge", "retain" or
+	// "retention"; empty: any.
 	Op string
 	// Name is what the name of the object, or the prefix of a listing, is; a
 	// star stands for any text, slashes included. Empty: any.
@@ -256,6 +257,25 @@ func (s *Store) List(ctx context.Context, prefix, after string, fn func(storage.
 // Delete implements [storage.Store].
 func (s *Store) Delete(ctx context.Context, name string) error {
 	return s.do(ctx, "delete", name, func(fault) error { return s.store.Delete(ctx, name) })
+}
+
+// Purge implements [storage.Purger].
+func (s *Store) Purge(ctx context.Context, name string) error {
+	return s.do(ctx, "purge", name, func(fault) error { return storage.Purge(ctx, s.store, name) })
+}
+
+// Retain implements [storage.Locker].
+func (s *Store) Retain(ctx context.Context, name string, r storage.Retention) error {
+	return s.do(ctx, "retain", name, func(fault) error { return storage.Retain(ctx, s.store, name, r) })
+}
+
+// Retention implements [storage.Locker].
+func (s *Store) Retention(ctx context.Context, name string) (r storage.Retention, err error) {
+	err = s.do(ctx, "retention", name, func(fault) error {
+		r, err = storage.RetentionOf(ctx, s.store, name)
+		return err
+	})
+	return r, err
 }
 
 // Get implements [storage.Store].

@@ -88,8 +88,8 @@ func (c *client) Retain(ctx context.Context, key string, r storage.Retention) er
 	return c.core.PutObjectRetention(ctx, c.bucket, key, miniogo.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until})
 }
 
-func (c *client) Retention(ctx context.Context, key string) (storage.Retention, error) {
-	mode, until, err := c.core.GetObjectRetention(ctx, c.bucket, key, "")
+func (c *client) Retention(ctx context.Context, key, version string) (storage.Retention, error) {
+	mode, until, err := c.core.GetObjectRetention(ctx, c.bucket, key, version)
 	if err != nil || mode == nil {
 		return storage.Retention{}, err
 	}

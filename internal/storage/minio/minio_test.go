@@ -92,3 +92,7 @@ func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Onsite) }
 func TestLies(t *testing.T) { sitetest.Lies(t, at) }
 
 func TestLiar(t *testing.T) { sitetest.Liar(t, testenv.Sites(t).Onsite) }
+
+// The other server is not tested for this: what it answers about a retention
+// the client does not understand.
+func TestLock(t *testing.T) { sitetest.Lock(t, testenv.Sites(t).Onsite, "minio") }

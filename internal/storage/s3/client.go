@@ -40,6 +40,7 @@ func (c *client) Put(ctx context.Context, key string, obj storage.Object, body i
 	if r := obj.Retention; r != (storage.Retention{}) {
 		input.ObjectLockMode = types.ObjectLockMode(wire.ModeName(r.Mode))
 		input.ObjectLockRetainUntilDate = aws.Time(wire.Until(r.Until))
+		input.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 // Amazon wants it said
 	}
 	_, err := c.speaks.PutObject(ctx, input, signedAs(obj.SHA256))
 	return err
@@ -146,8 +147,12 @@ func (c *client) Retain(ctx context.Context, key string, r storage.Retention) er
 	return err
 }
 
-func (c *client) Retention(ctx context.Context, key string) (storage.Retention, error) {
-	out, err := c.speaks.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &c.bucket, Key: &key})
+func (c *client) Retention(ctx context.Context, key, version string) (storage.Retention, error) {
+	input := &s3.GetObjectRetentionInput{Bucket: &c.bucket, Key: &key}
+	if version != "" {
+		input.VersionId = &version
+	}
+	out, err := c.speaks.GetObjectRetention(ctx, input)
 	if err != nil || out.Retention == nil {
 		return storage.Retention{}, err
 	}

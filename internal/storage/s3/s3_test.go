@@ -142,3 +142,7 @@ func TestPaced(t *testing.T) { sitetest.Paced(t, testenv.Sites(t).Cloud) }
 func TestLies(t *testing.T) { sitetest.Lies(t, at) }
 
 func TestLiar(t *testing.T) { sitetest.Liar(t, testenv.Sites(t).Cloud) }
+
+func TestLockVersitygw(t *testing.T) { sitetest.Lock(t, testenv.Sites(t).Cloud, "s3") }
+
+func TestLockMinIO(t *testing.T) { sitetest.Lock(t, testenv.Sites(t).Onsite, "s3") }

@@ -52,6 +52,7 @@ var (
 	hintRights = "the key may need the rights GetObject, PutObject, DeleteObject and ListBucket here"
 	hintClock  = "the clocks of this host and of the site differ; set the clock of this host"
 	hintRegion = "check region of the site"
+	hintNoLock = "the bucket was made without object lock; make another, or take lock out of the site's configuration"
 	hintBucket = "create the bucket, or correct bucket of the site"
 	hintFull   = "the site is full or over its quota"
 	hintServer = "the site has trouble of its own; look at its log"
@@ -99,9 +100,40 @@ var meanings = map[string]meaning{
 	"XMinioServerNotInitialized": {nil, "the site is starting"},
 }
 
+// aboutLocks are the answers about retention. They come under codes that mean
+// other things as well, so that what they say decides. MinIO, versitygw and
+// Amazon have a wording each.
+var aboutLocks = []struct {
+	says string
+	meaning
+}{
+	{"wormprotected", meaning{storage.ErrLocked, ""}},
+	{"protectedbyobjectlock", meaning{storage.ErrLocked, ""}},
+	{"forbiddenbyobjectlock", meaning{storage.ErrLocked, ""}},
+	{"missingobjectlockconfiguration", meaning{storage.ErrUnsupported, hintNoLock}},
+	{"retainuntildatemustbeinthefuture", meaning{storage.ErrInvalid, hintClock}},
+}
+
+// ofLock returns what an answer means if it is about a retention.
+func ofLock(a Answer) (meaning, bool) {
+	if a.Status != http.StatusBadRequest && a.Status != http.StatusForbidden {
+		return meaning{}, false
+	}
+	text := strings.ToLower(strings.Join(strings.Fields(a.Message), ""))
+	for _, l := range aboutLocks {
+		if strings.Contains(text, l.says) {
+			return l.meaning, true
+		}
+	}
+	return meaning{}, false
+}
+
 // Meaning returns the hint and the error for what a site answered.
 func Meaning(a Answer) (hint string, err error) {
-	m, ok := meanings[a.Code]
+	m, ok := ofLock(a)
+	if !ok {
+		m, ok = meanings[a.Code]
+	}
 	if !ok {
 		m = byStatus(a.Status)
 	}

@@ -25,9 +25,10 @@ type Client interface {
 	// Versions calls fn for each version of the keys with the prefix, sorted
 	// by key. An error of fn ends it and is returned.
 	Versions(ctx context.Context, prefix string, fn func(Version) error) error
-	// Retain sets the retention of the current version, Retention reads it.
+	// Retain sets the retention of the current version.
 	Retain(ctx context.Context, key string, r storage.Retention) error
-	Retention(ctx context.Context, key string) (storage.Retention, error)
+	// Retention reads that of a version; empty: of the current.
+	Retention(ctx context.Context, key, version string) (storage.Retention, error)
 	// ObjectLock tells whether the bucket has object lock.
 	ObjectLock(ctx context.Context) (bool, error)
 	// Answer takes an error apart: what the site answered, the zero Answer

@@ -49,7 +49,7 @@ func (s *Site) Retain(ctx context.Context, name string, r storage.Retention) err
 	if err == nil {
 		err = s.client.Retain(ctx, s.keys.Key(name), r)
 	}
-	return s.failLocked(ctx, "retain", name, err)
+	return s.refused(ctx, "retain", name, "", err)
 }
 
 // Retention implements [storage.Locker].
@@ -57,33 +57,41 @@ func (s *Site) Retention(ctx context.Context, name string) (storage.Retention, e
 	err := storage.CheckName(name)
 	var r storage.Retention
 	if err == nil {
-		r, err = s.client.Retention(ctx, s.keys.Key(name))
+		r, err = s.client.Retention(ctx, s.keys.Key(name), "")
 	}
-	if answer, _ := s.client.Answer(err); answer.Code == "NoSuchObjectLockConfiguration" {
+	switch answer, _ := s.client.Answer(err); answer.Code {
+	case "NoSuchObjectLockConfiguration":
 		return storage.Retention{}, nil
+	case "MethodNotAllowed": // of the mark of a deletion
+		err = storage.ErrNotFound
 	}
 	return r, s.fail(ctx, "retention", name, err)
 }
 
 // Purge implements [storage.Purger].
 func (s *Site) Purge(ctx context.Context, name string) error {
-	err := storage.CheckName(name)
-	if err == nil {
-		err = s.purge(ctx, s.keys.Key(name))
+	if err := storage.CheckName(name); err != nil {
+		return s.fail(ctx, "purge", name, err)
 	}
-	if err = s.failLocked(ctx, "purge", name, err); errors.Is(err, storage.ErrNotFound) {
-		return nil
+	ids, err := s.versions(ctx, s.keys.Key(name))
+	if err != nil {
+		return s.fail(ctx, "purge", name, err)
 	}
-	return err
+	for _, id := range ids {
+		err := s.refused(ctx, "purge", name, id, s.remove(ctx, s.keys.Key(name), id))
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
-// purge removes the versions one by one, each by its name: a removal without
-// one would succeed where a lock forbids it, and only hide the object. The
-// oldest goes first, since what is written once has its bytes there: when it
-// is refused, nothing has changed. The marks of deletions go last, or what they
-// hide would come back.
-func (s *Site) purge(ctx context.Context, key string) error {
-	var versions, marks []string
+// versions returns those of one object in the order in which they have to go.
+// The oldest is first, since what is written once has its bytes there: when
+// its removal is refused, nothing has changed. The marks of deletions are
+// last, or what they hide would come back.
+func (s *Site) versions(ctx context.Context, key string) ([]string, error) {
+	var ids, marks []string
 	err := s.client.Versions(ctx, key, func(v Version) error {
 		switch {
 		case v.Key != key: // a longer one: ours comes first
@@ -91,31 +99,43 @@ func (s *Site) purge(ctx context.Context, key string) error {
 		case v.Marker:
 			marks = append(marks, v.ID)
 		default:
-			versions = append(versions, v.ID)
+			ids = append(ids, v.ID)
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	slices.Reverse(versions)
-	for _, id := range append(versions, marks...) {
-		if err := s.client.Delete(ctx, key, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	slices.Reverse(ids)
+	return append(ids, marks...), err
 }
 
-// failLocked is fail for what a retention can forbid; the hint says until when
+// unversioned is what stands for the version where a bucket keeps none.
+const unversioned = "null"
+
+// remove removes one version by its name. Without the name, the removal would
+// succeed where a lock forbids it, and only hide the object.
+func (s *Site) remove(ctx context.Context, key, id string) error {
+	err := s.client.Delete(ctx, key, id)
+	if answer, _ := s.client.Answer(err); answer.Code == "InvalidArgument" && id == unversioned {
+		return s.client.Delete(ctx, key, "") // versitygw has no name for it
+	}
+	return err
+}
+
+// refused is fail for what a retention can forbid; the hint says until when
 // that is, if the site tells.
-func (s *Site) failLocked(ctx context.Context, op, name string, err error) error {
+func (s *Site) refused(ctx context.Context, op, name, version string, err error) error {
 	err = s.fail(ctx, op, name, err)
 	var e *storage.Error
 	if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &e) {
 		return err
 	}
-	if r, unknown := s.client.Retention(ctx, s.keys.Key(name)); unknown == nil && r != (storage.Retention{}) {
+	if version == unversioned {
+		version = ""
+	}
+	r, unknown := s.client.Retention(ctx, s.keys.Key(name), version)
+	if unknown == nil && r != (storage.Retention{}) {
 		e.Hint = string(r.Mode) + " retention until " + r.Until.UTC().Format(time.RFC3339)
 	}
 	return err

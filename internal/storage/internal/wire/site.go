@@ -52,13 +52,26 @@ func (s *Site) put(ctx context.Context, obj storage.Object) error {
 	case err == nil:
 		return nil
 	}
-	if answer, cause := s.client.Answer(err); answer == (Answer{}) && ctx.Err() == nil && Unheard(cause, body) {
+	answer, cause := s.client.Answer(err)
+	_, means := Meaning(answer)
+	switch {
+	case answer == (Answer{}) && ctx.Err() == nil && Unheard(cause, body):
 		if _, none := s.size(ctx, obj.Name); none == nil {
 			return storage.ErrExists
+		}
+	case errors.Is(means, storage.ErrLocked): // versitygw looks at the lock first
+		return storage.ErrExists
+	case errors.Is(means, storage.ErrExists):
+		if _, none := s.size(ctx, obj.Name); errors.Is(none, storage.ErrNotFound) {
+			return errHidden
 		}
 	}
 	return err
 }
+
+// errHidden is an object that was deleted where old versions are kept. MinIO
+// and Amazon take it anew; versitygw does not, and it must not pass for stored.
+var errHidden = errors.New("the site refuses it as existing and does not show it: it seems hidden by the mark of a deletion")
 
 // PutUnchecked implements [storage.ChecksumProber].
 func (s *Site) PutUnchecked(ctx context.Context, obj storage.Object) error {
@@ -196,6 +209,8 @@ func (s *Site) fail(ctx context.Context, op, name string, err error) error {
 	case ctx.Err() != nil:
 		e.Err = ctx.Err()
 	case storage.Permanent(err):
+	case errors.Is(err, errHidden):
+		e.Hint = "remove the mark, which is the newest version of the object"
 	case errors.As(err, &lie):
 		e.Hint, e.Err = lie.meaning()
 	case answer != (Answer{}):
