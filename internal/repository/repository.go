@@ -46,8 +46,10 @@ type Site struct {
 	// Sweeper is the same place with the right to delete; nil means Store.
 	Sweeper storage.Store
 	// Lock is how long from its writing the site protects each object from
-	// deletion; 0 when it does not.
-	Lock time.Duration
+	// deletion, in the mode given; 0 when it does not. The stores see to it when
+	// they write ([storage.WithLock]).
+	Lock     time.Duration
+	LockMode storage.LockMode
 }
 
 // background returns the store for work that nobody waits for.

@@ -48,6 +48,8 @@ func (r *Repository) send(ctx context.Context, site Site, e catalog.Entry) error
 func (r *Repository) sendAgain(ctx context.Context, site Site, e catalog.Entry) error {
 	err := checkSame(ctx, site, e)
 	switch {
+	case err == nil:
+		return r.protect(ctx, site, e.Name)
 	case errors.Is(err, storage.ErrNotFound):
 		return r.copyFromOther(ctx, site, e)
 	case errors.Is(err, ErrCorrupt):
@@ -56,16 +58,32 @@ func (r *Repository) sendAgain(ctx context.Context, site Site, e catalog.Entry) 
 	return err
 }
 
+// protect gives an object that is at a site already the protection that it
+// would have got if it had been written now.
+func (r *Repository) protect(ctx context.Context, site Site, name string) error {
+	if site.Lock == 0 {
+		return nil
+	}
+	until := r.clock.Now().Add(site.Lock)
+	err := storage.Retain(ctx, site.Store, name, storage.Retention{Mode: site.LockMode, Until: until})
+	if errors.Is(err, storage.ErrLocked) {
+		return nil // for longer
+	}
+	return err
+}
+
 // put writes an object and sees that it is there, in its full length: an answer
 // that says so is not enough.
 func (r *Repository) put(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker) error {
 	crash.Point(crash.UploadBegun)
-	err := putBody(ctx, site.background(), site.Name, e, body)
-	if errors.Is(err, ErrCorrupt) {
+	there, err := putBody(ctx, site.background(), site.Name, e, body)
+	switch {
+	case errors.Is(err, ErrCorrupt):
 		return r.mend(ctx, site, e)
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case there:
+		return r.protect(ctx, site, e.Name)
 	}
 	crash.Point(crash.UploadPut)
 	return confirm(ctx, site, e)
@@ -102,7 +120,7 @@ func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error
 		return &ObjectError{site.Name, e.Name, err}
 	}
 	crash.Point(crash.MendDeleted)
-	if err := putBody(ctx, site.background(), site.Name, e, bytes.NewReader(good)); err != nil {
+	if _, err := putBody(ctx, site.background(), site.Name, e, bytes.NewReader(good)); err != nil {
 		return err
 	}
 	crash.Point(crash.MendPut)
@@ -166,12 +184,12 @@ func (r *Repository) doesNotHave(ctx context.Context, site Site, err error) bool
 }
 
 // putBody writes an object; one that is there already must be the same.
-func putBody(ctx context.Context, store storage.Store, site string, e catalog.Entry, body io.ReadSeeker) error {
-	err := store.Put(ctx, storage.Object{Name: e.Name, Size: e.Size, SHA256: e.SHA256, Body: body})
+func putBody(ctx context.Context, store storage.Store, site string, e catalog.Entry, body io.ReadSeeker) (there bool, err error) {
+	err = store.Put(ctx, storage.Object{Name: e.Name, Size: e.Size, SHA256: e.SHA256, Body: body})
 	if !errors.Is(err, storage.ErrExists) {
-		return err
+		return false, err
 	}
-	return checkSame(ctx, Site{Name: site, Store: store}, e)
+	return true, checkSame(ctx, Site{Name: site, Store: store}, e)
 }
 
 // checkSame reads an object of a site and compares its digest.
@@ -196,7 +214,8 @@ func checkSame(ctx context.Context, site Site, e catalog.Entry) error {
 
 // putObject writes a small object that no outbox knows.
 func putObject(ctx context.Context, site Site, name string, body []byte) error {
-	return putBody(ctx, site.Store, site.Name, catalog.Entry{
+	_, err := putBody(ctx, site.Store, site.Name, catalog.Entry{
 		Kind: catalog.KindKey, Name: name, Size: int64(len(body)), SHA256: sum(body),
 	}, bytes.NewReader(body))
+	return err
 }

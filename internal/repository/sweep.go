@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
@@ -234,27 +236,45 @@ func (s *sweeper) delete(ctx context.Context) error {
 	var names []string
 	for _, o := range doom.Commits {
 		names = append(names, o.Name)
-		s.out.Commits.add(o.Size)
 	}
-	if err := s.deleteEverywhere(ctx, "delete commits", names); err != nil {
+	gone, err := s.deleteEverywhere(ctx, "delete commits", names)
+	if err != nil {
 		return err
+	}
+	for _, o := range doom.Commits {
+		if gone[o.Name] {
+			s.out.Commits.add(o.Size)
+		}
 	}
 	crash.Point(crash.SweepCommitsGone)
-	if err := s.catalog.ForgetObjects(names); err != nil {
+	if err := s.catalog.ForgetObjects(slices.Collect(maps.Keys(gone))); err != nil {
 		return err
 	}
-	if doom, err = s.catalog.DeletePacks(before, s.now); err != nil {
+	return s.deletePacks(ctx, before)
+}
+
+func (s *sweeper) deletePacks(ctx context.Context, before time.Time) error {
+	doom, err := s.catalog.DeletePacks(before, s.now)
+	if err != nil {
 		return err
 	}
 	s.locked(doom)
 	crash.Point(crash.SweepPacksDoomed)
-	names = nil
+	var names []string
 	for _, p := range doom.Packs {
 		names = append(names, catalog.PackName(p.SHA256))
-		s.out.Packs.add(p.Size)
 	}
-	if err := s.deleteEverywhere(ctx, "delete packs", names); err != nil {
+	slices.Sort(names)
+	gone, err := s.deleteEverywhere(ctx, "delete packs", names)
+	if err != nil {
 		return err
+	}
+	for n, p := range doom.Packs {
+		if !gone[catalog.PackName(p.SHA256)] {
+			delete(doom.Packs, n)
+			continue
+		}
+		s.out.Packs.add(p.Size)
 	}
 	crash.Point(crash.SweepPacksGone)
 	return s.catalog.ForgetPacks(doom.Packs)
@@ -268,31 +288,44 @@ func (s *sweeper) locked(d catalog.Doom) {
 }
 
 // deleteEverywhere deletes objects at all sites, and in the spool if they are
-// there.
-func (s *sweeper) deleteEverywhere(ctx context.Context, phase string, names []string) error {
-	total := int64(len(names) * len(s.sites))
-	for i, site := range s.sites {
-		for j, name := range names {
-			s.tick(phase, int64(i*len(names)+j), total)
-			if err := s.purge(ctx, site, name); err != nil {
-				return err
+// there, and returns those that are gone. One that a site protects for longer
+// than was known stays, and the next sweep tries again.
+func (s *sweeper) deleteEverywhere(ctx context.Context, phase string, names []string) (gone map[string]bool, err error) {
+	gone = map[string]bool{}
+	for i, name := range names {
+		s.tick(phase, int64(i), int64(len(names)))
+		gone[name] = true
+		for _, site := range s.sites {
+			err := s.purge(ctx, site, name)
+			if errors.Is(err, storage.ErrLocked) {
+				s.stays(ctx, site, name)
+				delete(gone, name)
+				continue
+			}
+			if err != nil {
+				return gone, err
 			}
 			crash.Point(crash.SweepDeleted)
 		}
-	}
-	for _, name := range names {
 		if err := s.spool.remove(name); err != nil {
-			return err
+			return gone, err
 		}
 	}
-	return nil
+	return gone, nil
 }
 
-// purge deletes an object for good; where a site protects it for longer than
-// expected it stays, and the next sweep tries again.
+// stays notes that a site does not let go of an object, and until when.
+func (s *sweeper) stays(ctx context.Context, site Site, name string) {
+	s.out.Locked++
+	if there, err := storage.RetentionOf(ctx, site.Store, name); err == nil && there.Until.After(s.out.LockedUntil) {
+		s.out.LockedUntil = there.Until
+	}
+}
+
+// purge deletes an object for good.
 func (s *sweeper) purge(ctx context.Context, site Site, name string) error {
 	err := storage.Purge(ctx, site.sweeper(), name)
-	if err == nil || errors.Is(err, storage.ErrNotFound) {
+	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	if errors.Is(err, storage.ErrDenied) {
