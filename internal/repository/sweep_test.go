@@ -79,6 +79,16 @@ func (b *bench) matches(t *testing.T, snaps []*Snapshot, want map[string]map[str
 // one to the next.
 func (b *bench) history(t *testing.T, rnd *rand.Rand, n, part int) ([]*Snapshot, map[string]map[string][]byte) {
 	t.Helper()
+	snaps, want := b.unsent(t, rnd, n, part)
+	for _, s := range snaps {
+		b.durable(t, s)
+	}
+	return snaps, want
+}
+
+// unsent is history that does not wait for the sites.
+func (b *bench) unsent(t *testing.T, rnd *rand.Rand, n, part int) ([]*Snapshot, map[string]map[string][]byte) {
+	t.Helper()
 	rows := bytes.SplitAfter(someRows(rnd, 20_000), []byte("\n"))
 	var snaps []*Snapshot
 	want := map[string]map[string][]byte{}
@@ -90,7 +100,6 @@ func (b *bench) history(t *testing.T, rnd *rand.Rand, n, part int) ([]*Snapshot,
 		b.clock.Advance(time.Hour)
 		tables := map[string][]byte{"t": bytes.Join(rows, nil)}
 		s := b.write(t, "payments", tables)
-		b.durable(t, s)
 		snaps, want[s.ID] = append(snaps, s), tables
 	}
 	return snaps, want
