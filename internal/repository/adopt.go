@@ -72,6 +72,35 @@ func (a *adopter) adoptCommit(ctx context.Context, info storage.Info, object []b
 			return err
 		}
 	}
+	if a.sites == nil || c.Writer == a.writer {
+		return nil
+	}
+	return a.catalog.SetMeta(metaOther, []byte(a.clock.Now().UTC().Format(time.RFC3339)))
+}
+
+// metaOther names when a commit was last found that some other writer had made
+// behind this catalog's back.
+const metaOther = "other_writer"
+
+// checkAlone refuses when somebody else has written to the repository lately:
+// what they are about to refer to is known to nobody here.
+func (r *Repository) checkAlone(grace time.Duration) error {
+	v, err := r.catalog.Meta(metaOther)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seen, err := time.Parse(time.RFC3339, string(v))
+	if err != nil {
+		return err
+	}
+	if until := seen.Add(2 * grace); r.clock.Now().Before(until) {
+		return fmt.Errorf("%w: at %s commits of another backupd were found in this repository; nothing is deleted before %s, "+
+			"so that two do not work against each other: see that only one writes here",
+			ErrNotInStep, v, until.Format(time.RFC3339))
+	}
 	return nil
 }
 

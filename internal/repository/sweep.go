@@ -205,6 +205,9 @@ func (s *sweeper) lookAtSites(ctx context.Context) error {
 				ErrNotInStep, site.Name, found.Problems[0])
 		}
 	}
+	if err := s.checkAlone(s.o.Grace); err != nil {
+		return err
+	}
 	for _, site := range s.sites {
 		backlog, err := s.catalog.Backlog(site.Name)
 		if err != nil {

@@ -235,3 +235,55 @@ func TestMostlyDeadPacksAreRewritten(t *testing.T) {
 		t.Errorf("there is more to rewrite: %+v", fourth)
 	}
 }
+
+// Two services that write to one repository do not see each other's captures
+// before their commits. So nothing is deleted for a while after the other was
+// noticed.
+func TestNothingIsDeletedBesideAnotherWriter(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	snaps, want := b.history(t, rnd, 2, 1)
+	if err := b.Condemn(t.Context(), map[string]string{snaps[0].ID: "no rule keeps it"}); err != nil {
+		t.Fatal(err)
+	}
+	b.sweep(t, SweepOptions{})
+	other := b.beside(t)
+	theirs := other.write(t, "payments", want[snaps[0].ID])
+	other.durable(t, theirs)
+	want[theirs.ID] = want[snaps[0].ID]
+	b.clock.Advance(day + time.Hour)
+	if _, err := b.Sweep(t.Context(), SweepOptions{Grace: day}, nil); !errors.Is(err, ErrNotInStep) {
+		t.Errorf("swept beside another writer: %v", err)
+	}
+	b.inStep(t)
+	b.matches(t, append(snaps, theirs), want)
+	b.clock.Advance(3 * day)
+	if out := b.sweep(t, SweepOptions{}); out.Commits.Objects != 1 {
+		t.Errorf("swept: %+v", out)
+	}
+	b.matches(t, []*Snapshot{snaps[1], theirs}, want)
+}
+
+// beside is another service on the same sites, with a catalog made from one of
+// them.
+func (b *bench) beside(t *testing.T) *bench {
+	t.Helper()
+	other := *b
+	base := t.TempDir()
+	other.options.Spool = filepath.Join(base, "spool")
+	other.openCatalog(t, filepath.Join(base, "catalog.db"))
+	r, err := Open(t.Context(), other.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rebuild(t.Context(), "onsite", func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	other.open(t)
+	t.Cleanup(func() {
+		other.stop()
+		if err := other.options.Catalog.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &other
+}
