@@ -87,7 +87,8 @@ func dropSite(tx *bbolt.Tx, site string) error {
 	return forgetSite(tx, site)
 }
 
-// backfill queues all packs, keys, commits and marks for a site.
+// backfill queues all packs, keys, commits and marks for a site, and returns
+// how many, the keys not counted.
 func backfill(tx *bbolt.Tx, site string) (int, error) {
 	if _, err := makeBox(tx, site); err != nil {
 		return 0, err
@@ -116,7 +117,9 @@ func backfill(tx *bbolt.Tx, site string) (int, error) {
 		if o.Deleting || lacks(tx, o.Name) {
 			return nil
 		}
-		n++
+		if o.Kind != KindKey {
+			n++ // keys come with a repository, also with one that holds nothing
+		}
 		return enqueue(tx, to, o.entry())
 	})
 	return n, err

@@ -19,10 +19,14 @@ type adopter struct {
 	sites []string // to queue it for
 }
 
-// adopt takes in a commit, with the packs that it names, or a mark. What cannot
+// adopt takes in a commit, with the packs that it names, a mark or a key. What cannot
 // be taken in, because it is damaged or the site lacks what it names, is a
 // problem and no error.
 func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, problem *Problem, err error) {
+	if strings.HasPrefix(info.Name, keyPrefix) {
+		problem, err = a.adoptKey(ctx, a.site, info)
+		return problem == nil && err == nil, problem, err
+	}
 	object, err := readObject(ctx, a.site.quiet(), info.Name, maxCommit)
 	if err != nil {
 		return false, nil, err

@@ -40,6 +40,10 @@ func (r *Repository) CheckPresent(ctx context.Context, s *Snapshot, site string)
 	if err != nil {
 		return Checked{}, nil, err
 	}
+	keys, err := r.keysAt(site)
+	if err != nil {
+		return Checked{}, nil, err
+	}
 	type object struct {
 		name string
 		size int64
@@ -47,7 +51,9 @@ func (r *Repository) CheckPresent(ctx context.Context, s *Snapshot, site string)
 	objects := []object{
 		{configName, int64(len(r.config))},
 		{record.Commit, record.CommitSize},
-		{keyName(r.key.id.String()), int64(len(r.sealed))},
+	}
+	for _, k := range keys {
+		objects = append(objects, object{k.Name, k.Size})
 	}
 	for _, p := range s.Packs {
 		objects = append(objects, object{catalog.PackName(p.SHA256), p.Size})
@@ -84,6 +90,9 @@ func compact(problems []*Problem) []Problem {
 }
 
 func (r *Repository) siteAndRecord(s *Snapshot, site string) (Site, *catalog.Snapshot, error) {
+	if err := r.mayCheck(); err != nil {
+		return Site{}, nil, err
+	}
 	place, err := r.Site(site)
 	if err != nil {
 		return Site{}, nil, err
@@ -101,22 +110,21 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 	if err != nil {
 		return Checked{}, nil, err
 	}
-	done := Checked{Objects: 3 + len(s.Packs)}
-	problems := make([]*Problem, 3+len(s.Packs))
-	for i, o := range []struct {
-		name string
-		want [32]byte
-	}{
-		{configName, sum(r.config)},
-		{keyName(r.key.id.String()), sum(r.sealed)},
-		{record.Commit, record.CommitSHA256},
-	} {
-		b, err := readObject(ctx, place, o.name, maxCommit)
-		if problems[i], err = wrongBytes(o.name, err); err != nil {
+	small, err := r.keysAt(site)
+	if err != nil {
+		return Checked{}, nil, err
+	}
+	small = append(small, catalog.Object{Name: configName, SHA256: sum(r.config)},
+		catalog.Object{Name: record.Commit, SHA256: record.CommitSHA256})
+	done := Checked{Objects: len(small) + len(s.Packs)}
+	problems := make([]*Problem, done.Objects)
+	for i, o := range small {
+		b, err := readObject(ctx, place, o.Name, maxCommit)
+		if problems[i], err = wrongBytes(o.Name, err); err != nil {
 			return done, nil, err
 		}
-		if problems[i] == nil && sum(b) != o.want {
-			problems[i] = &Problem{o.name, "its bytes are not those that were written"}
+		if problems[i] == nil && sum(b) != o.SHA256 {
+			problems[i] = &Problem{o.Name, "its bytes are not those that were written"}
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -127,7 +135,7 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 			name := catalog.PackName(p.SHA256)
 			err := fetchPack(ctx, place, name, p, filepath.Join(dir, flatten(name)))
 			tick(p.Size)
-			problems[3+i], err = wrongBytes(name, err)
+			problems[len(small)+i], err = wrongBytes(name, err)
 			return err
 		})
 	}
@@ -176,6 +184,9 @@ func fetchPack(ctx context.Context, site Site, name string, p PackRef, path stri
 // decrypts, decompresses and is the one that its name says, and every stream
 // of the snapshot finds all its chunks among them.
 func (r *Repository) CheckReadable(ctx context.Context, s *Snapshot, dir string, tick func(int64)) (Checked, []Problem, error) {
+	if err := r.mayCheck(); err != nil {
+		return Checked{}, nil, err
+	}
 	local, err := r.ReaderFrom(s, LocalPacks("fetched copy", dir))
 	if err != nil {
 		return Checked{}, nil, err

@@ -133,7 +133,7 @@ func sealObject(key *masterKey, how objectSeal, name string, content any) ([]byt
 const maxCommit = 256 << 20
 
 // openCommitObject reads the commit object of that name.
-func openCommitObject(keys map[keyID]*masterKey, name string, object []byte) (*commit, error) {
+func openCommitObject(keys *keyring, name string, object []byte) (*commit, error) {
 	var c commit
 	if err := openObject(keys, commitSeal, name, object, &c); err != nil {
 		return nil, err
@@ -145,14 +145,14 @@ func openCommitObject(keys map[keyID]*masterKey, name string, object []byte) (*c
 }
 
 // openObject reads the content of the sealed object of that name.
-func openObject(keys map[keyID]*masterKey, how objectSeal, name string, object []byte, content any) error {
+func openObject(keys *keyring, how objectSeal, name string, object []byte, content any) error {
 	id, salt, err := parseHeader(how.magic, object)
 	if err != nil {
 		return err
 	}
-	key := keys[id]
-	if key == nil {
-		return fmt.Errorf("%w: sealed with key %s", ErrWrongKey, id)
+	key, err := keys.get(id)
+	if err != nil {
+		return err
 	}
 	aead, err := key.sealer(how.purpose, salt[:])
 	if err != nil {

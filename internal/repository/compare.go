@@ -25,8 +25,8 @@ type Compared struct {
 	// another length; they are sent again.
 	Missing int `json:"missing"`
 	Wrong   int `json:"wrong"`
-	// Adopted are snapshots and marks that the site holds and the catalog did
-	// not know; they are copied to the other sites.
+	// Adopted are keys, snapshots and marks that the site holds and the catalog
+	// did not know; they are copied to the other sites.
 	Adopted int `json:"adopted"`
 	// Problems are objects that the catalog does not know and cannot take in.
 	Problems []Problem `json:"problems,omitempty"`
@@ -62,6 +62,9 @@ func (r *Repository) compare(ctx context.Context, site Site) (Compared, error) {
 
 // compareLocked is compare for those who hold upkeep.
 func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, error) {
+	if err := r.mayCheck(); err != nil {
+		return Compared{}, err
+	}
 	c := comparison{Repository: r, site: site}
 	c.out.At = r.clock.Now().UTC()
 	if err := c.tryFaultsAgain(); err != nil {
@@ -71,6 +74,7 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 		return c.out, err
 	}
 	crash.Point(crash.CompareListed)
+	keysFirst(c.unknown)
 	for _, info := range c.unknown {
 		if err := c.adopt(ctx, info); err != nil {
 			return c.out, err
@@ -183,7 +187,7 @@ func (c *comparison) doubt(_ context.Context, h catalog.Holding, detail string) 
 // only when a commit names them.
 func (c *comparison) stranger(info storage.Info) error {
 	switch {
-	case strings.HasPrefix(info.Name, "c/"), strings.HasPrefix(info.Name, "g/"):
+	case strings.HasPrefix(info.Name, "c/"), strings.HasPrefix(info.Name, "g/"), strings.HasPrefix(info.Name, keyPrefix):
 		_, err := c.catalog.Object(info.Name)
 		if errors.Is(err, catalog.ErrNotFound) {
 			c.unknown = append(c.unknown, info)
@@ -196,8 +200,8 @@ func (c *comparison) stranger(info storage.Info) error {
 	return nil
 }
 
-// adopt takes in a commit or a mark that some other catalog of this repository
-// has written.
+// adopt takes in a key, a commit or a mark that some other catalog of this
+// repository has written.
 func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
 	a := adopter{Repository: c.Repository, site: c.site, sites: c.others()}
 	taken, problem, err := a.adopt(ctx, info)

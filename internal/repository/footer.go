@@ -29,9 +29,9 @@ func (r *Repository) readFooter(ctx context.Context, site Site, info storage.Inf
 		return p, nil, err
 	}
 	p.Key, p.Salt = id, salt
-	key := r.keys[id]
-	if key == nil {
-		return p, nil, fmt.Errorf("%w: %w: sealed with key %s", ErrCorrupt, ErrWrongKey, id)
+	key, err := r.keys.get(id)
+	if err != nil {
+		return p, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	tail, err := readRange(ctx, site, info.Name, info.Size-trailerSize, trailerSize)
 	if err != nil {

@@ -60,6 +60,11 @@ func fixedKey(t *testing.T) *masterKey {
 	return key
 }
 
+// ringOf returns the keys of a repository that has but one.
+func ringOf(key *masterKey) *keyring {
+	return &keyring{first: key.id, keys: map[keyID]*masterKey{key.id: key}}
+}
+
 // cuts lists the chunks of rows: kind, length, rows, id.
 func cuts(t *testing.T, rows []byte) []byte {
 	t.Helper()
@@ -141,7 +146,7 @@ func TestGoldenRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := map[keyID]*masterKey{key.id: key}
+	keys := ringOf(key)
 	c, err := openCommitObject(keys, name, object)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +218,7 @@ func writeGoldenPack(t *testing.T, key *masterKey, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &packer{repo: &Repository{id: key.repo, key: key, catalog: cat, spool: sp}, pending: map[ChunkID]uint32{}, packs: packSet{}}
+	p := &packer{repo: &Repository{id: key.repo, keys: ringOf(key), catalog: cat, spool: sp}, pending: map[ChunkID]uint32{}, packs: packSet{}}
 	comp, err := newCompressor()
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ type mark struct {
 	Hold    *holdMark    `json:"hold,omitempty"`
 	Condemn *condemnMark `json:"condemn,omitempty"`
 	// Key is the id of the key that packs, commits and marks are sealed with
-	// from here on.
+	// from here on; this mark itself is sealed with the one before.
 	Key string `json:"key,omitempty"`
 }
 
@@ -46,6 +46,9 @@ func markName(m *mark) string {
 // addMark seals a mark into the spool and gives it to record, which queues it
 // for every site in the transaction that does what the mark says.
 func (r *Repository) addMark(ctx context.Context, m *mark, doIt func(catalog.Object) error) error {
+	if err := r.mayWrite(); err != nil {
+		return err
+	}
 	if err := r.makeRoom(ctx, maxSmall); err != nil {
 		return err
 	}
@@ -57,7 +60,11 @@ func (r *Repository) addMark(ctx context.Context, m *mark, doIt func(catalog.Obj
 	}
 	m.Format, m.Writer, m.Sequence, m.Time = Format, r.writer, seq, r.nextTime()
 	name := markName(m)
-	object, err := sealObject(r.key, markSeal, name, m)
+	key, err := r.keys.sealing()
+	if err != nil {
+		return err
+	}
+	object, err := sealObject(key, markSeal, name, m)
 	if err != nil {
 		return fmt.Errorf("repository: seal mark: %w", err)
 	}
@@ -72,7 +79,7 @@ func (r *Repository) addMark(ctx context.Context, m *mark, doIt func(catalog.Obj
 	return nil
 }
 
-func openMark(keys map[keyID]*masterKey, name string, object []byte) (*mark, error) {
+func openMark(keys *keyring, name string, object []byte) (*mark, error) {
 	var m mark
 	if err := openObject(keys, markSeal, name, object, &m); err != nil {
 		return nil, err
@@ -104,6 +111,8 @@ func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error 
 			}
 		}
 		return r.catalog.Condemn(doomed, m.Time, o, sites)
+	case m.Key != "":
+		return r.useKey(m, o, sites)
 	}
 	return r.catalog.AddObject(o, sites)
 }

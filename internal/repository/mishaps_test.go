@@ -151,8 +151,8 @@ func TestDamagedKeyIsFound(t *testing.T) {
 	b, rnd := newBench(t), seeded(t)
 	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)})
 	b.durable(t, snap)
-	defer flipByte(t, filepath.Join(b.roots["cloud"], keyName(b.key.id.String())), 50)()
-	if problems := b.check(t, snap.ID, "cloud"); len(problems) != 1 || problems[0].Object != keyName(b.key.id.String()) {
+	defer flipByte(t, filepath.Join(b.roots["cloud"], keyName(b.keys.first.String())), 50)()
+	if problems := b.check(t, snap.ID, "cloud"); len(problems) != 1 || problems[0].Object != keyName(b.keys.first.String()) {
 		t.Errorf("the check found %v", problems)
 	}
 }

@@ -32,6 +32,7 @@ const (
 	purposeCommit = "backupd/1 commit"
 	purposeMark   = "backupd/1 mark"
 	purposeChunk  = "backupd/1 chunk id"
+	purposeVouch  = "backupd/1 key vouch"
 )
 
 // sealNonce is the offset of the sealed bytes in their object: unique under

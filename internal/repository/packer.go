@@ -39,6 +39,7 @@ type packer struct {
 // openPack is the pack that is being written.
 type openPack struct {
 	file    *os.File
+	key     keyID
 	aead    cipher.AEAD
 	sum     hash.Hash
 	salt    [32]byte
@@ -85,12 +86,15 @@ func (p *packer) add(chunks []sealable) error {
 }
 
 func (p *packer) begin() error {
-	o := &openPack{sum: sha256.New()}
+	key, err := p.repo.keys.sealing()
+	if err != nil {
+		return err
+	}
+	o := &openPack{sum: sha256.New(), key: key.id}
 	if _, err := rand.Read(o.salt[:]); err != nil {
 		return err
 	}
-	var err error
-	if o.aead, err = p.repo.key.sealer(purposePack, o.salt[:]); err != nil {
+	if o.aead, err = key.sealer(purposePack, o.salt[:]); err != nil {
 		return err
 	}
 	if err := p.room(packTarget); err != nil {
@@ -100,7 +104,7 @@ func (p *packer) begin() error {
 		return err
 	}
 	p.open = o
-	if err := o.write(header(packMagic, p.repo.key.id, o.salt[:])); err != nil {
+	if err := o.write(header(packMagic, o.key, o.salt[:])); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrSpool, o.file.Name(), err)
 	}
 	crash.Point(crash.PackBegun)
@@ -137,7 +141,7 @@ func (p *packer) close() error {
 		return fmt.Errorf("%w: %s: %w", ErrSpool, o.file.Name(), err)
 	}
 	crash.Point(crash.PackClosed)
-	pack := catalog.Pack{Size: o.size, Key: p.repo.key.id, Salt: o.salt}
+	pack := catalog.Pack{Size: o.size, Key: o.key, Salt: o.salt}
 	o.sum.Sum(pack.SHA256[:0])
 	name := catalog.PackName(pack.SHA256)
 	if err := p.repo.spool.keep(o.file, name); err != nil {

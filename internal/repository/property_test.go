@@ -220,7 +220,7 @@ func FuzzCommit(f *testing.F) {
 	}
 	f.Add(object)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := openCommitObject(map[keyID]*masterKey{key.id: key}, "c/x", b)
+		_, err := openCommitObject(ringOf(key), "c/x", b)
 		if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrWrongKey) {
 			t.Errorf("error is %v", err)
 		}

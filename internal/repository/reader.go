@@ -387,9 +387,9 @@ func (rd *Reader) pack(ordinal uint32) (openedPack, error) {
 	if size, ok := rd.packs[p.SHA256]; !ok || size != p.Size {
 		return openedPack{}, fmt.Errorf("repository: %w: the commit does not name pack %x of %d bytes", ErrCorrupt, p.SHA256, p.Size)
 	}
-	key := rd.repo.keys[p.Key]
-	if key == nil {
-		return openedPack{}, fmt.Errorf("repository: pack %x: %w: sealed with key %s", p.SHA256, ErrWrongKey, keyID(p.Key))
+	key, err := rd.repo.keys.get(p.Key)
+	if err != nil {
+		return openedPack{}, fmt.Errorf("repository: pack %x: %w", p.SHA256, err)
 	}
 	o := openedPack{pack: p}
 	if o.aead, err = key.sealer(purposePack, p.Salt[:]); err == nil {

@@ -73,6 +73,9 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(packs i
 		return nil, err
 	}
 	b := &rebuilder{adopter: adopter{Repository: r, site: site}, tick: tick}
+	if b.out.Damaged, err = r.takeKeys(ctx, site); err != nil {
+		return &b.out, err
+	}
 	if err := b.readPacks(ctx); err != nil {
 		return &b.out, err
 	}

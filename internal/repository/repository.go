@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
-	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -95,14 +93,14 @@ type Repository struct {
 	log     *slog.Logger
 
 	id     [16]byte
-	key    *masterKey // for what is written
-	keys   map[keyID]*masterKey
+	keys   *keyring
 	idKey  []byte // names chunks
 	config []byte // repo.json
-	sealed []byte // the wrapped key
 	writer string
 
-	features features
+	identities []age.Identity
+	rotation   sync.Mutex // held by whoever adds keys
+	features   features
 
 	compressors compressorPool
 	uploads     uploadState
@@ -116,269 +114,31 @@ type Repository struct {
 	upkeep sync.Mutex
 }
 
-// config is the content of repo.json.
-type config struct {
-	Format     int       `json:"format"`
-	Repository string    `json:"repository"`
-	Created    time.Time `json:"created"`
-	Key        string    `json:"key"` // id of the key that names chunks
-	Chunking   chunking  `json:"chunking"`
-	RowHash    string    `json:"row_hash"`
-	Features   features  `json:"features"`
-}
-
-type chunking struct {
-	Algorithm string `json:"algorithm"`
-	Min       int    `json:"min"`
-	Spacing   int    `json:"spacing"`
-	Max       int    `json:"max"`
-	RowPart   int    `json:"row_part"`
-}
-
-// features lists what a program must know before it may read, write, delete
-// from or check the repository.
-type features struct {
-	Read   []string `json:"read"`
-	Write  []string `json:"write"`
-	Delete []string `json:"delete"`
-	Check  []string `json:"check"`
-}
-
-var thisChunking = chunking{Algorithm: "row-threshold-1", Min: minChunk, Spacing: cutSpacing, Max: maxChunk, RowPart: maxRowPart}
-
-// What Init did at a site.
-const (
-	// InitMade: the repository was made there.
-	InitMade = "made"
-	// InitThere: it was there already.
-	InitThere = "there"
-	// InitMadeAgain: the site had lost what it acknowledged earlier, and is
-	// given everything again by the next upload.
-	InitMadeAgain = "made again"
-)
-
-// InitReport says what Init did at each site.
-type InitReport struct {
-	Repository string            `json:"repository"`
-	Sites      map[string]string `json:"sites"` // InitMade, InitThere, InitMadeAgain or what went wrong
-}
-
-// Init makes the repository on every site that has none and wraps its key for
-// the recipients. It does nothing where the repository is there already. A
-// site that had acknowledged objects and lost its repository is given
-// everything again by the next upload.
-func Init(ctx context.Context, o Options, recipients []age.Recipient) (*InitReport, error) {
-	conf, wrapped, err := findConfig(ctx, o)
-	if errors.Is(err, ErrNoRepository) {
-		conf, wrapped, err = newConfig(o.Clock.Now(), recipients)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c, err := parseConfig(conf)
-	if err != nil {
-		return nil, err
-	}
-	report := &InitReport{Repository: c.Repository, Sites: map[string]string{}}
-	var errs []error
-	for _, site := range o.Sites {
-		done, err := initSite(ctx, o.Catalog, site, c, conf, wrapped)
-		report.Sites[site.Name] = done
-		errs = append(errs, err)
-	}
-	if err := remember(o.Catalog, conf, wrapped); err != nil {
-		errs = append(errs, err)
-	}
-	return report, errors.Join(errs...)
-}
-
-// initSite writes the key before repo.json, which says that all is there.
-func initSite(ctx context.Context, cat *catalog.Catalog, site Site, c *config, conf, wrapped []byte) (string, error) {
-	there, err := readObject(ctx, site, configName, maxSmall)
-	if err == nil {
-		if string(there) != string(conf) {
-			return "it holds another repository", &ObjectError{site.Name, configName, ErrOtherRepository}
-		}
-		return InitThere, nil
-	}
-	if !errors.Is(err, storage.ErrNotFound) {
-		return err.Error(), err
-	}
-	// Everything is queued before the site can be taken for a good one: a
-	// crash in between is made up for by the next Init.
-	queued, err := cat.ResetSite(site.Name)
-	if err != nil {
-		return err.Error(), err
-	}
-	crash.Point(crash.InitReset)
-	if err := putObject(ctx, site, keyName(c.Key), wrapped); err != nil {
-		return err.Error(), err
-	}
-	crash.Point(crash.InitKey)
-	if err := putObject(ctx, site, configName, conf); err != nil {
-		return err.Error(), err
-	}
-	crash.Point(crash.InitConfig)
-	if queued > 0 {
-		return InitMadeAgain, nil
-	}
-	return InitMade, nil
-}
-
-func newConfig(now time.Time, recipients []age.Recipient) (conf, wrapped []byte, err error) {
-	if len(recipients) < 2 {
-		return nil, nil, errors.New("repository: a key needs at least two recipients, the daemon and the escrow; " +
-			"with one, a lost file would be the loss of every backup")
-	}
-	var repo [16]byte
-	secret := make([]byte, 32)
-	if _, err := rand.Read(repo[:]); err != nil {
-		return nil, nil, err
-	}
-	if _, err := rand.Read(secret); err != nil {
-		return nil, nil, err
-	}
-	key, err := newMasterKey(secret, repo)
-	if err != nil {
-		return nil, nil, err
-	}
-	if wrapped, err = key.wrap(recipients); err != nil {
-		return nil, nil, err
-	}
-	conf, err = json.MarshalIndent(config{
-		Format: Format, Repository: hex.EncodeToString(repo[:]), Created: now.UTC().Truncate(time.Second),
-		Key: key.id.String(), Chunking: thisChunking, RowHash: "xxh3-128",
-		Features: features{Read: []string{}, Write: []string{}, Delete: []string{}, Check: []string{}},
-	}, "", "  ")
-	return append(conf, '\n'), wrapped, err
-}
-
-func parseConfig(b []byte) (*config, error) {
-	var c config
-	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", configName, ErrCorrupt, err)
-	}
-	if c.Format != Format {
-		return nil, fmt.Errorf("%s: %w: format %d, this release reads %d; use a newer backupd", configName, ErrFormat, c.Format, Format)
-	}
-	for _, name := range c.Features.Read {
-		return nil, fmt.Errorf("%s: %w: to read it a program must know %q; use a newer backupd", configName, ErrFormat, name)
-	}
-	if c.Chunking != thisChunking {
-		return nil, fmt.Errorf("%s: %w: chunking %+v", configName, ErrFormat, c.Chunking)
-	}
-	if id, err := hex.DecodeString(c.Repository); err != nil || len(id) != 16 {
-		return nil, fmt.Errorf("%s: %w: repository id %q", configName, ErrCorrupt, c.Repository)
-	}
-	return &c, nil
-}
-
-func keyName(id string) string { return "keys/" + id + ".age" }
-
-// findConfig returns repo.json and the wrapped key as the catalog or the first
-// site that has them tells.
-func findConfig(ctx context.Context, o Options) (conf, wrapped []byte, err error) {
-	conf, err = o.Catalog.Meta(metaConfig)
-	if err == nil {
-		wrapped, err = o.Catalog.Meta(metaKey)
-		return conf, wrapped, err
-	}
-	if !errors.Is(err, catalog.ErrNotFound) {
-		return nil, nil, err
-	}
-	var none, unknown []error
-	for _, site := range o.Sites {
-		conf, wrapped, err = siteConfig(ctx, site)
-		switch {
-		case err == nil:
-			return conf, wrapped, nil
-		case errors.Is(err, ErrNoRepository):
-			none = append(none, err)
-		default:
-			unknown = append(unknown, err)
-		}
-	}
-	if len(unknown) > 0 {
-		// It may be where we cannot look, so nobody may take it for missing.
-		return nil, nil, errors.Join(unknown...)
-	}
-	return nil, nil, errors.Join(none...)
-}
-
-func siteConfig(ctx context.Context, site Site) (conf, wrapped []byte, err error) {
-	conf, err = readObject(ctx, site, configName, maxSmall)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, nil, &ObjectError{site.Name, configName, fmt.Errorf("%w; run 'backupd init'", ErrNoRepository)}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := parseConfig(conf)
-	if err != nil {
-		return nil, nil, fmt.Errorf("site %s: %w", site.Name, err)
-	}
-	wrapped, err = readObject(ctx, site, keyName(c.Key), maxSmall)
-	return conf, wrapped, err
-}
-
-// Look checks that a site holds a repository that one of the identities opens.
-func Look(ctx context.Context, site Site, identities []age.Identity) error {
-	conf, wrapped, err := siteConfig(ctx, site)
-	if err != nil {
-		return err
-	}
-	c, err := parseConfig(conf)
-	if err != nil {
-		return fmt.Errorf("site %s: %w", site.Name, err)
-	}
-	var id [16]byte
-	if _, err := hex.Decode(id[:], []byte(c.Repository)); err != nil {
-		return err
-	}
-	if _, err := unwrap(wrapped, identities, id); err != nil {
-		return &ObjectError{site.Name, keyName(c.Key), err}
-	}
-	return nil
-}
-
-func remember(cat *catalog.Catalog, conf, wrapped []byte) error {
-	if err := cat.SetMeta(metaKey, wrapped); err != nil {
-		return err
-	}
-	return cat.SetMeta(metaConfig, conf)
-}
-
 // Open opens the repository with whatever site answers first, or with none
 // when the catalog remembers it.
 func Open(ctx context.Context, o Options) (*Repository, error) {
 	if err := checkRebuilt(o.Catalog); err != nil {
 		return nil, err
 	}
-	conf, wrapped, err := findConfig(ctx, o)
+	is, err := findConfig(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	c, err := parseConfig(conf)
+	c, err := parseConfig(is.config)
 	if err != nil {
 		return nil, err
 	}
 	r := &Repository{
-		catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: conf, sealed: wrapped, features: c.Features,
+		catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: is.config, features: c.Features,
+		identities: o.Identities,
 	}
-	if _, err := hex.Decode(r.id[:], []byte(c.Repository)); err != nil {
+	if r.id, err = c.id(); err != nil {
 		return nil, err
 	}
-	if r.key, err = unwrap(wrapped, o.Identities, r.id); err != nil {
+	if err := r.openKeys(is); err != nil {
 		return nil, err
 	}
-	if r.key.id.String() != c.Key {
-		return nil, fmt.Errorf("%w: %s does not hold the key that its name says", ErrCorrupt, keyName(c.Key))
-	}
-	r.keys = map[keyID]*masterKey{r.key.id: r.key}
-	if r.idKey, err = r.key.derive(purposeChunk, nil, 32); err != nil {
-		return nil, err
-	}
-	if err := remember(o.Catalog, conf, wrapped); err != nil {
+	if err := remember(o.Catalog, c, is); err != nil {
 		return nil, err
 	}
 	return r, r.prepare(o)
@@ -441,15 +201,6 @@ func (r *Repository) nextTime() time.Time {
 	}
 	r.lastTime = now
 	return now
-}
-
-// may refuses what this release cannot do without harm: needed is what a
-// program must know for it.
-func (r *Repository) may(needed []string, do string) error {
-	if len(needed) > 0 {
-		return fmt.Errorf("%s: %w: to %s the repository a program must know %q; use a newer backupd", configName, ErrFormat, do, needed)
-	}
-	return nil
 }
 
 func writerName(cat *catalog.Catalog) (string, error) {

@@ -149,6 +149,9 @@ func (r *Repository) copyFromOther(ctx context.Context, site Site, e catalog.Ent
 // fromOther reads an object from some other site. When all of them say that
 // they do not have it the error matches errLost.
 func (r *Repository) fromOther(ctx context.Context, site Site, e catalog.Entry) ([]byte, error) {
+	if e.Kind == catalog.KindKey {
+		return r.catalog.WrappedKey(e.Name) // which is why no key waits in the spool
+	}
 	lost := true
 	var errs []error
 	for _, other := range r.sites {

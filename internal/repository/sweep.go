@@ -31,7 +31,7 @@ const orphanAge = 7 * 24 * time.Hour
 // sweep deletes them. The last good and the last proven snapshot of a function
 // are refused with [ErrFloor]; one that is held is left out.
 func (r *Repository) Condemn(ctx context.Context, snapshots map[string]string) error {
-	if err := r.may(r.features.Delete, "delete from"); err != nil {
+	if err := r.mayDelete(); err != nil {
 		return err
 	}
 	if len(snapshots) == 0 {
@@ -150,7 +150,7 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions, tick func(phase 
 	}
 	s := sweeper{Repository: r, o: o, tick: tick, now: r.clock.Now()}
 	s.out.DryRun = o.DryRun
-	if err := r.may(r.features.Delete, "delete from"); err != nil {
+	if err := r.mayDelete(); err != nil {
 		return s.out, err
 	}
 	if o.Grace <= 0 {

@@ -37,6 +37,12 @@ const (
 // begins and when it ends; it never holds up another. One that comes back is
 // given what waits, and then what it holds is compared with what it must hold.
 func (r *Repository) Upload(ctx context.Context) error {
+	if err := r.mayWrite(); err != nil {
+		// It can be read from all the same.
+		r.log.Error("nothing is sent to any site", "error", err)
+		<-ctx.Done()
+		return nil
+	}
 	var group errgroup.Group
 	for _, site := range r.sites {
 		group.Go(func() error {
@@ -87,6 +93,13 @@ func (r *Repository) bringInStep(ctx context.Context, site Site, known *bool) er
 			return err
 		}
 		number, asked := r.uploads.pending(site.Name)
+		if err := r.mayCheck(); err != nil {
+			if asked {
+				r.uploads.compared(site.Name, number, Compared{Problems: []Problem{{configName, err.Error()}}})
+			}
+			r.uploads.setPhase(site.Name, SiteUnknown)
+			return nil
+		}
 		if !asked {
 			due, err := r.compareDue(site.Name)
 			if err != nil || !due {
@@ -198,6 +211,8 @@ func (r *Repository) sendAll(ctx context.Context, site Site, entries []catalog.E
 // that the site holds wrongly and does not let go. Other errors are the site's.
 func (r *Repository) giveUp(site Site, e catalog.Entry, err error) error {
 	switch {
+	case e.Kind == catalog.KindKey:
+		return err // without its keys nothing that the site is given would be of use
 	case errors.Is(err, errLost) && e.Kind == catalog.KindPack:
 		damaged, loseErr := r.catalog.Lose(e.Name, r.clock.Now())
 		r.log.Error("a pack is lost: no site and no spool has it; the next snapshots write anew what it held",

@@ -44,7 +44,7 @@ type Writer struct {
 // has called [Writer.Commit] and that returned nil; otherwise nothing of it can
 // ever be listed.
 func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *Writer) error) error {
-	if err := r.may(r.features.Write, "write to"); err != nil {
+	if err := r.mayWrite(); err != nil {
 		return err
 	}
 	room := func(n int64) error { return r.makeRoom(ctx, n) }
@@ -405,7 +405,11 @@ func (r *Repository) sealCommit(s *Snapshot) (*commit, []byte, error) {
 		Previous: r.lastCommit, Snapshots: []*Snapshot{s},
 	}
 	name := commitName(c)
-	object, err := sealObject(r.key, commitSeal, name, c)
+	key, err := r.keys.sealing()
+	if err != nil {
+		return nil, nil, err
+	}
+	object, err := sealObject(key, commitSeal, name, c)
 	if err != nil {
 		return nil, nil, fmt.Errorf("repository: seal commit of %s: %w", s.Function, err)
 	}
