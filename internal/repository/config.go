@@ -191,7 +191,7 @@ func rememberedConfig(cat *catalog.Catalog) (is identity, err error) {
 	}
 	first, err := cat.Meta(metaKey)
 	if err != nil {
-		return is, fmt.Errorf("the catalog has %s and not its key; throw it away and rebuild it: %s", configName, err)
+		return is, err
 	}
 	is.wrapped = map[string][]byte{keyName(c.Key): first}
 	return is, nil
