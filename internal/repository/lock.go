@@ -107,8 +107,8 @@ type extender struct {
 // due reports whether a retention is to be put off.
 func (e *extender) due(until time.Time) bool { return until.Sub(e.now) <= e.site.Lock/2 }
 
-// smallLockedKey names until when repo.json and the first key are protected,
-// which the catalog does not count among the site's holdings.
+// smallLockedKey names until when repo.json is protected, which the catalog does
+// not count among the site's holdings.
 func smallLockedKey(site string) string { return "locked:" + site }
 
 func (r *Repository) smallLocked(site string) (time.Time, error) {
@@ -122,18 +122,16 @@ func (r *Repository) smallLocked(site string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(v))
 }
 
-// small extends the lock of repo.json and of the first key.
+// small extends the lock of repo.json.
 func (e *extender) small(ctx context.Context) error {
 	until, err := e.smallLocked(e.site.Name)
 	if err != nil || !e.due(until) {
 		return err
 	}
-	for _, name := range []string{configName, keyName(e.key.id.String())} {
-		if until, err = e.extend(ctx, name); err != nil {
-			return err
-		}
+	if until, err = e.extend(ctx, configName); err != nil {
+		return err
 	}
-	e.out.Extended += 2
+	e.out.Extended++
 	return e.catalog.SetMeta(smallLockedKey(e.site.Name), []byte(until.UTC().Format(time.RFC3339)))
 }
 
