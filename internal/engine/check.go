@@ -183,6 +183,7 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 		return
 	}
 	c.good(group, site.Name, detail+"; the repository opens with this identity", notes)
+	c.tamper(ctx, site)
 }
 
 // abilities tells what a site was seen to do.

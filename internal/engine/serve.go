@@ -27,8 +27,14 @@ func (e *Engine) Serve(ctx context.Context) error {
 	e.startUploads(ctx)
 	var probes errgroup.Group
 	defer func() { _ = probes.Wait() }() // none returns an error
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	probes.Go(func() error {
 		e.probeSites(ctx)
+		return nil
+	})
+	probes.Go(func() error {
+		e.keepLocked(ctx)
 		return nil
 	})
 	s, err := schedule.New(schedule.Options{
