@@ -64,10 +64,15 @@ func namedIn(tx *bbolt.Tx, pack uint32) (commits []Object, snapshots []string, e
 	return commits, snapshots, err
 }
 
-// Recover records that a pack that was lost is found at a site, and queues it
-// for the sites that lack it, with the commits that were held back.
-func (c *Catalog) Recover(name, foundAt string) error {
-	err := c.db.Update(func(tx *bbolt.Tx) error {
+// Recover records that a pack that was lost is found at a site, in its full
+// length, and queues it for the sites that lack it, with the commits that were
+// held back. Of any other pack nothing is recorded.
+func (c *Catalog) Recover(name string, size int64, foundAt string) error {
+	lost, err := c.isLost(name, size)
+	if err != nil || !lost {
+		return err
+	}
+	err = c.db.Update(func(tx *bbolt.Tx) error {
 		sha, _ := packDigest(name)
 		key := append([]byte{}, tx.Bucket(bucketPackNames).Get(sha[:])...)
 		if len(key) == 0 || tx.Bucket(bucketLost).Get(key) == nil {
@@ -89,6 +94,20 @@ func (c *Catalog) Recover(name, foundAt string) error {
 		return fmt.Errorf("catalog: found %s again: %w", name, err)
 	}
 	return nil
+}
+
+func (c *Catalog) isLost(name string, size int64) (lost bool, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		sha, _ := packDigest(name)
+		key := tx.Bucket(bucketPackNames).Get(sha[:])
+		if key == nil || tx.Bucket(bucketLost).Get(key) == nil {
+			return nil
+		}
+		p, err := packAt(tx, binary.BigEndian.Uint32(key))
+		lost = p.Size == size
+		return err
+	})
+	return lost, err
 }
 
 func sendRecovered(tx *bbolt.Tx, site string, e Entry, commits []Object) error {

@@ -195,7 +195,7 @@ func (c *comparison) stranger(info storage.Info) error {
 		}
 		return err
 	case strings.HasPrefix(info.Name, "p/"):
-		return c.catalog.Recover(info.Name, c.site.Name)
+		return c.catalog.Recover(info.Name, info.Size, c.site.Name)
 	}
 	return nil
 }
