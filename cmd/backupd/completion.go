@@ -24,12 +24,17 @@ func (a *app) completeFromConfig(cmd *cobra.Command, flag string, names func(con
 
 // functions offers the names of functions that were not given yet, up to most
 // of them; any number when most is 0.
-func (a *app) functions(most int) cobra.CompletionFunc {
+func (a *app) functions(most int) cobra.CompletionFunc { return a.notYet(functionNames, most) }
+
+// sites offers the names of sites that were not given yet.
+func (a *app) sites() cobra.CompletionFunc { return a.notYet(siteNames, 0) }
+
+func (a *app) notYet(all func(config.Outline) []string, most int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if most > 0 && len(given) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		names := slices.DeleteFunc(a.names(functionNames), func(name string) bool { return slices.Contains(given, name) })
+		names := slices.DeleteFunc(slices.Clone(a.names(all)), func(name string) bool { return slices.Contains(given, name) })
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }

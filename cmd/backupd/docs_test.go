@@ -31,6 +31,8 @@ var documents = []any{
 	engine.InitReport{},
 	repository.Rebuilt{},
 	engine.Status{},
+	engine.Sites{},
+	engine.SyncResult{},
 	engine.RecoveryPoint{},
 	snapshot.Result{},
 	restore.Plan{},

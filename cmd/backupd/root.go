@@ -61,7 +61,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	root.AddCommand(
 		newCheck(a), newInit(a), newServe(a), newCatalog(a),
-		newStatus(a), newSnapshot(a), newSnapshots(a), newVerify(a),
+		newStatus(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a), newSync(a),
 		newRestore(a), newVersion(a),
 	)
 	return root

@@ -48,10 +48,12 @@ var (
 	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
 	bucketRuns      = []byte("runs")      // sequence → Run
 	bucketProofs    = []byte("proofs")    // sequence → Proof
+	bucketTraffic   = []byte("traffic")   // month \0 site → Traffic
 
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
 		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
+		bucketTraffic,
 	}
 )
 

@@ -151,7 +151,8 @@ func (c *checker) keys() {
 
 func (c *checker) sites(ctx context.Context) {
 	for _, name := range c.cfg.SiteOrder {
-		store, err := openSite(name, c.cfg.Sites[name])
+		s := c.cfg.Sites[name]
+		store, err := openStore(name, s, s.AccessKey, s.SecretKey, nil)
 		if err != nil {
 			c.bad("site", name, err.Error(), "")
 			continue

@@ -19,6 +19,7 @@ import (
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/snapshot"
 	"github.com/saypro/backupd/internal/source/postgres"
+	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -45,7 +46,9 @@ type Engine struct {
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
 
+	meter   *meter
 	uploads background
+	metered background               // writing down what the meter counts
 	swept   sync.Once                // what a crash left of earlier proofs
 	busy    map[string]chan struct{} // a function is captured by whoever holds its token
 
@@ -80,7 +83,9 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 }
 
 func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error {
-	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log)
+	traffic := newTraffic(e.cfg)
+	e.meter = newMeter(e.catalog, traffic, e.clock, e.log)
+	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log, traffic)
 	if err != nil {
 		return err
 	}
@@ -109,16 +114,21 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch,
 	}
 	// What a crash left there is the definition of somebody's tables.
-	return errors.Join(os.RemoveAll(tempDir(e.cfg)), os.MkdirAll(tempDir(e.cfg), 0o700))
+	err = errors.Join(os.RemoveAll(tempDir(e.cfg)), os.MkdirAll(tempDir(e.cfg), 0o700))
+	if err == nil {
+		e.metered.start(ctx, e.meter.run)
+	}
+	return err
 }
 
 // Close ends the uploads, waits for them and closes the catalog. What they did
 // not send stays in the spool for the next time.
 func (e *Engine) Close() error {
-	return errors.Join(e.uploads.stop(), e.catalog.Close())
+	return errors.Join(e.uploads.stop(), e.metered.stop(), e.catalog.Close())
 }
 
 func catalogPath(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "catalog.db") }
+func spoolDir(cfg *config.Config) string    { return filepath.Join(cfg.DataDir, "spool") }
 func tempDir(cfg *config.Config) string     { return filepath.Join(cfg.DataDir, "tmp") }
 func scratchDir(cfg *config.Config) string  { return filepath.Join(cfg.DataDir, "scratch") }
 
@@ -134,11 +144,10 @@ func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
 	return cat, err
 }
 
-func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger) (repository.Options, error) {
-	sites, err := openSites(cfg, c)
+func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger, traffic map[string]*storage.Traffic) (repository.Options, error) {
+	sites, err := openSites(cfg, c, traffic)
 	return repository.Options{
-		Catalog: cat, Sites: sites, Spool: filepath.Join(cfg.DataDir, "spool"),
-		SpoolMax: int64(cfg.Spool.MaxBytes), Identities: ids, Clock: c, Log: log,
+		Catalog: cat, Sites: sites, Spool: spoolDir(cfg), SpoolMax: int64(cfg.Spool.MaxBytes), Identities: ids, Clock: c, Log: log,
 	}, err
 }
 

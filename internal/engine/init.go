@@ -37,7 +37,10 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	if err != nil {
 		return report, err
 	}
-	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log)
+	traffic := newTraffic(cfg)
+	count := newMeter(cat, traffic, o.Clock, o.Log)
+	defer func() { err = errors.Join(err, count.write()) }()
+	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log, traffic)
 	if err != nil {
 		return report, err
 	}

@@ -20,30 +20,54 @@ import (
 // for as long as it takes, and a restore should go on to the next site soon.
 var siteRetry = storage.RetryPolicy{Attempts: 4, Base: 250 * time.Millisecond, Max: 2 * time.Second}
 
-// openSites returns the configured sites in order of preference, with retries.
-func openSites(cfg *config.Config, c clock.Clock) ([]repository.Site, error) {
+// openSites returns the configured sites in order of preference, with retries,
+// their limits of rate and their locks. What goes to them is counted in traffic.
+func openSites(cfg *config.Config, c clock.Clock, traffic map[string]*storage.Traffic) ([]repository.Site, error) {
 	var out []repository.Site
 	for _, name := range cfg.SiteOrder {
-		store, err := openSite(name, cfg.Sites[name])
+		site, err := openSite(name, cfg.Sites[name], c, traffic[name])
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
-		out = append(out, repository.Site{Name: name, Store: storage.WithRetry(store, siteRetry, c, nil)})
+		out = append(out, site)
 	}
 	return out, nil
 }
 
-func openSite(name string, s config.Site) (storage.Store, error) {
+func openSite(name string, s config.Site, c clock.Clock, traffic *storage.Traffic) (repository.Site, error) {
+	open := func(access string, secret config.Secret) (storage.Store, error) {
+		store, err := openStore(name, s, access, secret, traffic)
+		if err != nil {
+			return nil, err
+		}
+		return storage.WithRetry(store, siteRetry, c, nil), nil
+	}
+	site := repository.Site{Name: name}
+	var err error
+	if site.Store, err = open(s.AccessKey, s.SecretKey); err != nil {
+		return site, err
+	}
+	if s.MaxRate > 0 {
+		site.Background = storage.WithRate(site.Store, int64(s.MaxRate), c)
+	}
+	if s.SweeperAccessKey != "" {
+		site.Sweeper, err = open(s.SweeperAccessKey, s.SweeperSecretKey)
+	}
+	return site, err
+}
+
+// openStore opens a site as the owner of a key, without anything around it.
+func openStore(name string, s config.Site, access string, secret config.Secret, traffic *storage.Traffic) (storage.Store, error) {
 	switch s.Kind {
 	case "minio":
 		return minio.Open(minio.Options{
 			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
-			AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(),
+			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic,
 		})
 	case "s3":
 		return s3.Open(s3.Options{
 			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
-			AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(),
+			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic,
 		})
 	case "dir":
 		return dir.Open(dir.Options{Site: name, Path: s.Path, Prefix: s.Prefix})

@@ -105,6 +105,18 @@ func (c *Client) Status(ctx context.Context) (status engine.Status, err error) {
 	return status, err
 }
 
+// Sites implements [Operations].
+func (c *Client) Sites(ctx context.Context) (sites engine.Sites, err error) {
+	err = c.ask(ctx, http.MethodGet, pathSites, nil, nil, &sites)
+	return sites, err
+}
+
+// Sync implements [Operations].
+func (c *Client) Sync(ctx context.Context, req engine.SyncRequest, report progress.Reporter) (results []engine.SyncResult, err error) {
+	err = c.ask(ctx, http.MethodPost, pathSync, req, report, &results)
+	return results, err
+}
+
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
 	var in io.Reader

@@ -29,6 +29,8 @@ type fake struct {
 	restore   func(context.Context, restore.Request, progress.Reporter) (restore.Result, error)
 	verify    func(context.Context, engine.VerifyRequest, progress.Reporter) ([]verify.Result, error)
 	status    func(context.Context) (engine.Status, error)
+	sites     func(context.Context) (engine.Sites, error)
+	sync      func(context.Context, engine.SyncRequest, progress.Reporter) ([]engine.SyncResult, error)
 }
 
 func (f fake) Snapshot(ctx context.Context, functions []string, r progress.Reporter) ([]snapshot.Result, error) {
@@ -49,6 +51,12 @@ func (f fake) Restore(ctx context.Context, req restore.Request, r progress.Repor
 
 func (f fake) Verify(ctx context.Context, req engine.VerifyRequest, r progress.Reporter) ([]verify.Result, error) {
 	return f.verify(ctx, req, r)
+}
+
+func (f fake) Sites(ctx context.Context) (engine.Sites, error) { return f.sites(ctx) }
+
+func (f fake) Sync(ctx context.Context, req engine.SyncRequest, r progress.Reporter) ([]engine.SyncResult, error) {
+	return f.sync(ctx, req, r)
 }
 
 func (f fake) Status(ctx context.Context) (engine.Status, error) { return f.status(ctx) }

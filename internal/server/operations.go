@@ -18,7 +18,7 @@ import (
 // so does [Client], which passes every call on to the engine of the running
 // service.
 //
-// Snapshot and Verify work on several functions and may return results beside
+// Snapshot, Verify and Sync work on several things and may return results beside
 // an error: what was done before, and for the others.
 type Operations interface {
 	// Snapshot captures the named functions now; all of them when none is
@@ -33,6 +33,11 @@ type Operations interface {
 	Restore(ctx context.Context, req restore.Request, report progress.Reporter) (restore.Result, error)
 	// Verify proves recovery points.
 	Verify(ctx context.Context, req engine.VerifyRequest, report progress.Reporter) ([]verify.Result, error)
+	// Sites says how every site fares.
+	Sites(ctx context.Context) (engine.Sites, error)
+	// Sync brings sites in step: it sends what waits and compares what they
+	// hold.
+	Sync(ctx context.Context, req engine.SyncRequest, report progress.Reporter) ([]engine.SyncResult, error)
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

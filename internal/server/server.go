@@ -84,6 +84,10 @@ func (s *server) routes() http.Handler {
 		status, err := s.ops.Status(r.Context())
 		s.answer(w, status, err)
 	})
+	mux.HandleFunc("GET "+pathSites, func(w http.ResponseWriter, r *http.Request) {
+		sites, err := s.ops.Sites(r.Context())
+		s.answer(w, sites, err)
+	})
 	mux.HandleFunc("GET "+pathSnapshots, func(w http.ResponseWriter, r *http.Request) {
 		points, err := s.ops.Snapshots(r.Context(), r.URL.Query().Get("function"))
 		s.answer(w, points, err)
@@ -104,6 +108,9 @@ func (s *server) routes() http.Handler {
 	}))
 	mux.HandleFunc("POST "+pathVerify, handle(s, func(ctx context.Context, req engine.VerifyRequest, report progress.Reporter) (any, error) {
 		return s.ops.Verify(ctx, req, report)
+	}))
+	mux.HandleFunc("POST "+pathSync, handle(s, func(ctx context.Context, req engine.SyncRequest, report progress.Reporter) (any, error) {
+		return s.ops.Sync(ctx, req, report)
 	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, nil, fmt.Errorf("%w: the service does not know %s %s; is it another version than the command?", engine.ErrUsage, r.Method, r.URL.Path))

@@ -18,6 +18,8 @@ const (
 	pathRestore   = "/v1/restore"
 	pathVerify    = "/v1/verify"
 	pathStatus    = "/v1/status"
+	pathSites     = "/v1/sites"
+	pathSync      = "/v1/sync"
 )
 
 // maxRequest bounds the size of a request: a list of tables may be long.

@@ -12,7 +12,7 @@ type Traffic struct {
 	writes, reads, deletes, sent, received atomic.Int64
 }
 
-// Requests is what a [Traffic] has counted since the program started.
+// Requests is what a [Traffic] has counted.
 type Requests struct {
 	// Writes: PUT and POST, and LIST, which costs the same.
 	Writes int64 `json:"writes"`
@@ -33,6 +33,22 @@ func (t *Traffic) Requests() Requests {
 	return Requests{
 		Writes: t.writes.Load(), Reads: t.reads.Load(), Deletes: t.deletes.Load(),
 		Sent: t.sent.Load(), Received: t.received.Load(),
+	}
+}
+
+// Plus returns both together.
+func (r Requests) Plus(more Requests) Requests {
+	return Requests{
+		Writes: r.Writes + more.Writes, Reads: r.Reads + more.Reads, Deletes: r.Deletes + more.Deletes,
+		Sent: r.Sent + more.Sent, Received: r.Received + more.Received,
+	}
+}
+
+// Less returns what has come since earlier.
+func (r Requests) Less(earlier Requests) Requests {
+	return Requests{
+		Writes: r.Writes - earlier.Writes, Reads: r.Reads - earlier.Reads, Deletes: r.Deletes - earlier.Deletes,
+		Sent: r.Sent - earlier.Sent, Received: r.Received - earlier.Received,
 	}
 }
 

@@ -44,9 +44,9 @@ func (s Style) Bold(text string) string { return s.wrap("1", text) }
 // known does not look good.
 func (s Style) State(state string) string {
 	switch state {
-	case "good", "durable", "created", "present", "ok", "passed":
+	case "good", "durable", "created", "present", "ok", "passed", "in step":
 		return s.Good(state)
-	case "late", "missing", "failed", "FAILED":
+	case "late", "missing", "failed", "FAILED", "away", "damaged":
 		return s.Bad(state)
 	default:
 		return s.Warn(state)

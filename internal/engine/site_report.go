@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// maxFaults is how many faults of a site are told; there may be as many as it
+// must hold objects.
+const maxFaults = 100
+
+// Sites says how every site fares. It reads the catalog and waits for no site.
+func (e *Engine) Sites(ctx context.Context) (Sites, error) {
+	out := Sites{Time: e.clock.Now().UTC(), Serving: e.serving(), Spool: e.spool(), Sites: []SiteReport{}}
+	health, err := e.repository.Health()
+	if err != nil {
+		return out, err
+	}
+	lags, err := e.lags()
+	if err != nil {
+		return out, err
+	}
+	traffic, err := e.meter.month()
+	if err != nil {
+		return out, err
+	}
+	for _, name := range e.cfg.SiteOrder {
+		s := e.describeSite(name, health[name], lags[name])
+		if t, ok := traffic[name]; ok {
+			s.Traffic = describeTraffic(t, e.cfg.Sites[name].RequestPrices, out.Time)
+		}
+		s.Reasons = e.siteReasons(s, out.Time)
+		s.Degraded = len(s.Reasons) > 0
+		out.Degraded = out.Degraded || s.Degraded
+		out.Sites = append(out.Sites, s)
+	}
+	return out, ctx.Err()
+}
+
+func (e *Engine) spool() Spool {
+	used, most := e.repository.Spool()
+	return Spool{UsedBytes: used, MaxBytes: most}
+}
+
+func (e *Engine) serving() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.planner != nil
+}
+
+func (e *Engine) describeSite(name string, h repository.SiteHealth, l lag) SiteReport {
+	s := SiteReport{
+		Site: name, Kind: e.cfg.Sites[name].Kind, State: h.State, AwaySince: inUTC(h.Since), Error: h.Error,
+		LastContact: inUTC(h.LastContact), LastComparison: inUTC(h.Compared),
+		WaitingObjects: int64(h.Objects), WaitingBytes: h.Bytes, WaitingSnapshots: int64(h.Commits),
+		LagSeconds: l.seconds, LagFunction: l.function, FaultCount: len(h.Faults),
+	}
+	for _, f := range h.Faults {
+		if f.Lost {
+			s.LostCount++
+		}
+		if len(s.Faults) < maxFaults {
+			s.Faults = append(s.Faults, SiteFault{Object: f.Name, Since: f.Since.UTC(), Found: f.Found, Detail: f.Detail, Lost: f.Lost})
+		}
+	}
+	return s
+}
+
+// inUTC returns t as it is told; the zero time stays what is left out.
+func inUTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// lag is how far a site is behind the newest recovery points.
+type lag struct {
+	seconds  *float64 // nil: it holds none of the function
+	function string
+}
+
+// lags returns, by site, how much older its newest recovery point is than the
+// newest at any site, of the function for which that is most.
+func (e *Engine) lags() (map[string]lag, error) {
+	out := map[string]lag{}
+	for _, site := range e.cfg.SiteOrder {
+		out[site] = lag{seconds: new(float64)}
+	}
+	for _, function := range slices.Sorted(slices.Values(e.cfg.FunctionOrder)) {
+		newest, err := e.newestPoints(function)
+		if err != nil {
+			return nil, err
+		}
+		if newest.anySite == nil {
+			continue // there is nothing to lag behind
+		}
+		for _, site := range e.cfg.SiteOrder {
+			out[site] = out[site].worse(function, newest.anySite, newest.at[site])
+		}
+	}
+	return out, nil
+}
+
+// worse returns the lag with another function taken into account.
+func (l lag) worse(function string, anywhere, here *repository.SnapshotInfo) lag {
+	if l.seconds == nil {
+		return l
+	}
+	if here == nil {
+		return lag{function: function}
+	}
+	behind := anywhere.RecoveryPoint.Sub(here.RecoveryPoint).Seconds()
+	if behind <= *l.seconds {
+		return l
+	}
+	return lag{seconds: &behind, function: function}
+}
+
+// comparedWithin is the longest that a site should go without a comparison;
+// one is made every day while it answers.
+const comparedWithin = 72 * time.Hour
+
+// siteReasons says, a sentence each, what is not as it should be with a site.
+func (e *Engine) siteReasons(s SiteReport, now time.Time) []string {
+	var out []string
+	switch s.State {
+	case repository.SiteAway:
+		out = append(out, fmt.Sprintf("it takes no copies since %s: %s", s.AwaySince.Format(time.RFC3339), s.Error))
+	case repository.SiteUnknown:
+		out = append(out, "nobody is in contact with it")
+	}
+	if mend := s.FaultCount - s.LostCount; mend > 0 {
+		out = append(out, fmt.Sprintf("%s missing or wrong there: they are put right as soon as they can be", objects(mend)))
+	}
+	if s.LostCount > 0 {
+		out = append(out, fmt.Sprintf("%s lost at every site: recovery points that need them cannot be restored whole", objects(s.LostCount)))
+	}
+	if since := now.Sub(s.LastComparison); !s.LastComparison.IsZero() && since > comparedWithin {
+		out = append(out, fmt.Sprintf("what it holds was last compared %s ago; that should be every day", since.Round(time.Hour)))
+	}
+	return out
+}
+
+func objects(n int) string {
+	if n == 1 {
+		return "1 object is"
+	}
+	return fmt.Sprintf("%d objects are", n)
+}
