@@ -46,20 +46,26 @@ type Engine struct {
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
 
-	meter   *meter
-	uploads background
-	metered background               // writing down what the meter counts
-	swept   sync.Once                // what a crash left of earlier proofs
-	busy    map[string]chan struct{} // a function is captured by whoever holds its token
+	meter    *meter
+	patience time.Duration // of a sync
+	uploads  background
+	metered  background               // writing down what the meter counts
+	swept    sync.Once                // what a crash left of earlier proofs
+	busy     map[string]chan struct{} // a function is captured by whoever holds its token
 
 	mu      sync.Mutex
 	planner planner           // nil unless serving
 	running map[string]string // phase of each capture that runs
 }
 
-// uploadPatience is how long a snapshot command waits for a site that fails
-// before it says that the site lacks the copy.
-const uploadPatience = 15 * time.Second
+const (
+	// uploadPatience is how long a snapshot command waits for a site that fails
+	// before it says that the site lacks the copy.
+	uploadPatience = 15 * time.Second
+	// syncPatience is how long a sync waits for a site that fails: a few
+	// attempts of the uploads.
+	syncPatience = 20 * time.Second
+)
 
 // Open opens the catalog, the repository and the sources of a configuration.
 // It connects to nothing but, when the catalog is new, to a site.
@@ -74,7 +80,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
-		busy: map[string]chan struct{}{}, running: map[string]string{},
+		patience: syncPatience, busy: map[string]chan struct{}{}, running: map[string]string{},
 	}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())

@@ -21,7 +21,7 @@ import (
 var siteRetry = storage.RetryPolicy{Attempts: 4, Base: 250 * time.Millisecond, Max: 2 * time.Second}
 
 // openSites returns the configured sites in order of preference, with retries,
-// their limits of rate and their locks. What goes to them is counted in traffic.
+// their locks and their limits of rate. What goes to them is counted in traffic.
 func openSites(cfg *config.Config, c clock.Clock, traffic map[string]*storage.Traffic) ([]repository.Site, error) {
 	var out []repository.Site
 	for _, name := range cfg.SiteOrder {
@@ -40,9 +40,16 @@ func openSite(name string, s config.Site, c clock.Clock, traffic *storage.Traffi
 		if err != nil {
 			return nil, err
 		}
-		return storage.WithRetry(store, siteRetry, c, nil), nil
+		store = storage.WithRetry(store, siteRetry, c, nil)
+		if s.Lock != nil {
+			store = storage.WithLock(store, storage.LockMode(s.Lock.Mode), s.Lock.For, c)
+		}
+		return store, nil
 	}
 	site := repository.Site{Name: name}
+	if s.Lock != nil {
+		site.Lock = s.Lock.For
+	}
 	var err error
 	if site.Store, err = open(s.AccessKey, s.SecretKey); err != nil {
 		return site, err

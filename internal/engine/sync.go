@@ -49,10 +49,6 @@ type SyncResult struct {
 	Error string `json:"error,omitempty"`
 }
 
-// syncPatience is how long a site may fail before a sync gives it up: a few
-// attempts of the uploads.
-const syncPatience = 20 * time.Second
-
 // Sync sends the named sites what waits for them, all when none is named,
 // compares what they hold with what they must hold, and waits until that is
 // done. One that fails does not keep the others from it. The error matches
@@ -69,7 +65,7 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 	}
 	e.startUploads(ctx)
 	watch := syncWatch{report: report, most: map[string]int64{}, told: map[string]bool{}}
-	found, failed := e.repository.Sync(ctx, names, syncPatience, watch.tick)
+	found, failed := e.repository.Sync(ctx, names, e.patience, watch.tick)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -45,6 +45,7 @@ type uploadState struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every change
 	wake    map[string]chan struct{}
+	retry   map[string]chan struct{} // somebody wants a site that fails tried now
 	failing map[string]failure
 	contact map[string]time.Time
 	phase   map[string]string   // what a site is at while it does not fail
@@ -60,13 +61,13 @@ type failure struct {
 
 func (u *uploadState) init(sites []Site) {
 	u.changed = make(chan struct{})
-	u.wake = map[string]chan struct{}{}
+	u.wake, u.retry = map[string]chan struct{}{}, map[string]chan struct{}{}
 	u.failing = map[string]failure{}
 	u.contact = map[string]time.Time{}
 	u.phase = map[string]string{}
 	u.asked, u.done, u.found = map[string]int{}, map[string]int{}, map[string]Compared{}
 	for _, s := range sites {
-		u.wake[s.Name] = make(chan struct{}, 1)
+		u.wake[s.Name], u.retry[s.Name] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 }
 
@@ -159,10 +160,17 @@ func (u *uploadState) comparison(site string) (number int, c Compared) {
 // wake tells every uploader that something was queued.
 func (r *Repository) wake() {
 	for _, ch := range r.uploads.wake {
-		select {
-		case ch <- struct{}{}:
-		default: // it has been told already
-		}
+		tell(ch)
+	}
+}
+
+// retryNow ends the pause of an uploader whose site fails.
+func (r *Repository) retryNow(site string) { tell(r.uploads.retry[site]) }
+
+func tell(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default: // it has been told already
 	}
 }
 

@@ -20,6 +20,7 @@ func (r *Repository) Sync(ctx context.Context, names []string, patience time.Dur
 	numbers := map[string]int{}
 	for _, site := range sites {
 		numbers[site.Name] = r.uploads.ask(site.Name)
+		r.retryNow(site.Name)
 	}
 	r.wake()
 	start := r.clock.Now()

@@ -57,6 +57,7 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 	known := false // that the site holds this repository
 	pause := retryMin
 	for ctx.Err() == nil {
+		before, _ := r.uploads.comparison(site.Name)
 		err := r.bringInStep(ctx, site, &known)
 		if ctx.Err() != nil {
 			return
@@ -64,13 +65,16 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 		changed := r.uploads.setFailing(site.Name, r.clock.Now(), err)
 		if err == nil {
 			if changed {
-				// What happened to it meanwhile is for the comparison to say.
-				r.uploads.ask(site.Name)
+				// What happened to it meanwhile is for a comparison to say,
+				// unless somebody has asked for it just now.
+				if made, _ := r.uploads.comparison(site.Name); made == before {
+					r.uploads.ask(site.Name)
+				}
 				r.log.Info("site is back and has what waited for it", "site", site.Name)
 				continue
 			}
 			pause = retryMin
-			known = r.rest(ctx, r.uploads.wake[site.Name])
+			known = r.rest(ctx, r.uploads.wake[site.Name], lookEvery)
 			continue
 		}
 		if changed {
@@ -78,9 +82,7 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 		}
 		known = false
 		jitter := time.Duration(rand.Int64N(int64(pause))) //nolint:gosec // spreads load, guards nothing
-		if r.clock.Sleep(ctx, pause/2+jitter) != nil {
-			return
-		}
+		r.rest(ctx, r.uploads.retry[site.Name], pause/2+jitter)
 		pause = min(2*pause, retryMax)
 	}
 }
@@ -117,18 +119,18 @@ func (r *Repository) bringInStep(ctx context.Context, site Site, known *bool) er
 		if err := r.drain(ctx, site, known); err != nil {
 			return err
 		}
+		r.uploads.setPhase(site.Name, SiteInStep)
 		r.uploads.compared(site.Name, number, found)
 	}
 }
 
-// rest waits until something is queued, and then returns true, or until the
-// site is to be looked at again.
-func (r *Repository) rest(ctx context.Context, wake <-chan struct{}) (woken bool) {
+// rest waits until somebody wakes it, and then returns true, or for so long.
+func (r *Repository) rest(ctx context.Context, wake <-chan struct{}, long time.Duration) (woken bool) {
 	napCtx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_ = r.clock.Sleep(napCtx, lookEvery) // ends early when woken
+		_ = r.clock.Sleep(napCtx, long) // ends early when woken
 	}()
 	defer func() {
 		cancel()
