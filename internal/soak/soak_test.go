@@ -219,10 +219,13 @@ func (s *soaking) restore() {
 	b := s.book("orders")
 	before := s.held(s.live, b)
 	s.call(s.moment(), "restore", "orders", "--to", s.pg.URLOf(s.live), "--replace", "--yes")
-	if _, err := s.stepOf(s.live, b); err != nil {
+	after := s.held(s.live, b)
+	if after == nil {
+		s.violation("a restore was killed: there is no live database")
+	} else if _, err := b.compare(after); err != nil {
 		s.violation("a restore was killed: the live database: %v", err)
 	}
-	if after := s.held(s.live, b); !equal(before, after) {
+	if !equal(before, after) {
 		s.tally.count(s.tally.operations, "restore that took its place")
 	}
 	for name := range s.databases(s.live + "_") {
