@@ -195,6 +195,35 @@ func TestSweepEndsRunningOrphans(t *testing.T) {
 	}
 }
 
+// The power goes, or a kill comes, while the marker is being written.
+func TestSweepRemovesHalfMarkers(t *testing.T) {
+	parent := reachableTemp(t)
+	half := func(name, text string, age time.Duration) string {
+		dir := filepath.Join(parent, name)
+		must(t, os.Mkdir(dir, 0o700))
+		marker := filepath.Join(dir, markerName+newSuffix)
+		must(t, os.WriteFile(marker, []byte(text), 0o600))
+		at := time.Now().Add(-age)
+		must(t, os.Chtimes(marker, at, at))
+		return dir
+	}
+	whole, err := json.Marshal(place{
+		Dir: filepath.Join(parent, "whole"), Base: filepath.Join(parent, "whole"),
+		Data: filepath.Join(parent, "whole", "data"), Socket: filepath.Join(parent, "whole", "socket"),
+		Owner: owner{PID: os.Getpid(), Start: "long ago"},
+	})
+	must(t, err)
+	old := half("old", `{"dir": "`, 2*time.Minute)
+	fresh := half("fresh", "", 0)
+	left := half("whole", string(whole), 0)
+	must(t, Sweep(context.Background(), parent))
+	gone(t, old)
+	gone(t, left)
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("one that somebody may be writing: %v", err)
+	}
+}
+
 func TestSweepTouchesNothingElse(t *testing.T) {
 	parent := reachableTemp(t)
 	must(t, Sweep(context.Background(), filepath.Join(parent, "missing")))

@@ -18,6 +18,8 @@ import (
 const (
 	// markerName is the file that makes a folder the folder of an instance.
 	markerName = "backupd-instance.json"
+	// newSuffix ends the name of a marker that is being written.
+	newSuffix = ".new"
 	// awayPrefix begins the names of folders that belong to an instance but
 	// lie outside its own: only such are ever removed on a marker's word.
 	awayPrefix = "backupd-pg-"
@@ -135,10 +137,10 @@ func (p *place) mark() error {
 		return err
 	}
 	final := filepath.Join(p.Dir, markerName)
-	if err := writeSynced(final+".new", text); err != nil {
+	if err := writeSynced(final+newSuffix, text); err != nil {
 		return err
 	}
-	if err := os.Rename(final+".new", final); err != nil {
+	if err := os.Rename(final+newSuffix, final); err != nil {
 		return err
 	}
 	d, err := os.Open(p.Dir)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/saypro/backupd/internal/clock"
 )
@@ -21,9 +22,13 @@ import (
 // is every folder without the marker of an instance. A missing parentDir is
 // no error. All leftovers are tried; the errors are joined.
 func Sweep(ctx context.Context, parentDir string) error {
-	markers, err := filepath.Glob(filepath.Join(escapeGlob(parentDir), "*", markerName))
-	if err != nil {
-		return fmt.Errorf("sweep instances in %s: %w", parentDir, err)
+	var markers []string
+	for _, name := range []string{markerName, markerName + newSuffix} {
+		found, err := filepath.Glob(filepath.Join(escapeGlob(parentDir), "*", name))
+		if err != nil {
+			return fmt.Errorf("sweep instances in %s: %w", parentDir, err)
+		}
+		markers = append(markers, found...)
 	}
 	var failed []error
 	for _, marker := range markers {
@@ -44,7 +49,11 @@ func sweepInstance(ctx context.Context, marker string) error {
 		return err
 	}
 	var p place
-	if err := json.Unmarshal(text, &p); err != nil {
+	err = json.Unmarshal(text, &p)
+	if err != nil && strings.HasSuffix(marker, newSuffix) {
+		return removeUnborn(marker)
+	}
+	if err != nil {
 		return fmt.Errorf("read its marker: %w", err)
 	}
 	dir, err := filepath.Abs(filepath.Dir(marker))
@@ -65,6 +74,22 @@ func sweepInstance(ctx context.Context, marker string) error {
 		return err
 	}
 	return p.remove()
+}
+
+// unborn is how old half a marker must be to be nobody's work any more.
+const unborn = time.Minute
+
+// removeUnborn removes a folder in which there is nothing yet but half a
+// marker.
+func removeUnborn(marker string) error {
+	info, err := os.Stat(marker)
+	if errors.Is(err, os.ErrNotExist) || err == nil && clock.System.Now().Sub(info.ModTime()) < unborn {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(marker), os.Remove(filepath.Dir(marker)))
 }
 
 // endOrphan ends the server on data, if one runs.
