@@ -49,6 +49,12 @@ type Locker interface {
 	Retention(ctx context.Context, name string) (Retention, error)
 }
 
+// Bypasser is a store that can try to end a retention sooner by bypassing
+// governance. Only a [TamperTest] has a use for it.
+type Bypasser interface {
+	RetainBypassing(ctx context.Context, name string, r Retention) error
+}
+
 // Purger is a store that can remove an object for good. Where a bucket keeps
 // old versions, as object lock needs it, Delete only hides the object.
 type Purger interface {

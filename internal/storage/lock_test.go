@@ -145,6 +145,7 @@ func TestTamperResult(t *testing.T) {
 		"deleted":   func(r *storage.TamperResult) { r.Delete = storage.Refusal{} },
 		"shortened": func(r *storage.TamperResult) { r.Shorten = storage.Refusal{} },
 		"hidden":    func(r *storage.TamperResult) { r.Readable = false },
+		"bypassed":  func(r *storage.TamperResult) { r.Bypass = &storage.Refusal{} },
 		"no rights": func(r *storage.TamperResult) { r.Delete.By, r.Shorten.By = "rights", "rights" },
 	} {
 		r := good

@@ -35,6 +35,9 @@ type TamperResult struct {
 	// Shorten the one to end its retention sooner.
 	Delete  Refusal `json:"delete"`
 	Shorten Refusal `json:"shorten"`
+	// Bypass is the attempt to end a governance retention sooner as those may
+	// who may bypass it. In compliance mode nobody may, and it is nil.
+	Bypass *Refusal `json:"bypass,omitempty"`
 	// Readable: the object has its bytes after all this.
 	Readable bool `json:"readable"`
 }
@@ -50,6 +53,9 @@ func (r TamperResult) Err() error {
 		return fmt.Errorf("%s could be deleted although it is locked", r.Object)
 	case !r.Shorten.Refused:
 		return fmt.Errorf("the retention of %s could be shortened", r.Object)
+	case r.Bypass != nil && !r.Bypass.Refused:
+		return fmt.Errorf("governance does not bind this key: it could shorten the retention of %s by asking to bypass it; "+
+			"use compliance, or a key without the right to bypass", r.Object)
 	case !r.Readable:
 		return fmt.Errorf("%s cannot be read any more, although its deletion was refused", r.Object)
 	case r.Delete.By != byLock && r.Shorten.By != byLock:
@@ -91,7 +97,7 @@ func TamperTest(ctx context.Context, s Store, mode LockMode, c clock.Clock) (Tam
 		Object: tamperFirst + hex.EncodeToString(content[:8]),
 		Asked:  Retention{Mode: mode, Until: now.Add(tamperFor)},
 	}}
-	for _, step := range []func() error{t.put, t.state, t.delete, t.shorten, t.read} {
+	for _, step := range []func() error{t.put, t.state, t.delete, t.shorten, t.bypass, t.read} {
 		if err := step(); err != nil {
 			return t.result, err
 		}
@@ -149,10 +155,22 @@ func (t *tamper) shorten() (err error) {
 	if !t.result.Delete.Refused {
 		return nil // nothing left to shorten
 	}
-	sooner := t.result.Asked
-	sooner.Until = sooner.Until.Add(-tamperLess)
-	t.result.Shorten, err = refusal(Retain(t.ctx, t.store, t.result.Object, sooner))
+	t.result.Shorten, err = refusal(Retain(t.ctx, t.store, t.result.Object, t.sooner()))
 	return err
+}
+
+func (t *tamper) bypass() error {
+	b, ok := find[Bypasser](t.store)
+	if !ok || t.result.Asked.Mode != Governance || !t.result.Delete.Refused {
+		return nil
+	}
+	answer, err := refusal(b.RetainBypassing(t.ctx, t.result.Object, t.sooner()))
+	t.result.Bypass = &answer
+	return err
+}
+
+func (t *tamper) sooner() Retention {
+	return Retention{Mode: t.result.Asked.Mode, Until: t.result.Asked.Until.Add(-tamperLess)}
 }
 
 func (t *tamper) read() error {

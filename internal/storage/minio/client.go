@@ -83,9 +83,11 @@ func (c *client) Delete(ctx context.Context, key, version string) error {
 	return c.core.RemoveObject(ctx, c.bucket, key, miniogo.RemoveObjectOptions{VersionID: version})
 }
 
-func (c *client) Retain(ctx context.Context, key string, r storage.Retention) error {
+func (c *client) Retain(ctx context.Context, key string, r storage.Retention, bypass bool) error {
 	mode, until := miniogo.RetentionMode(wire.ModeName(r.Mode)), wire.Until(r.Until)
-	return c.core.PutObjectRetention(ctx, c.bucket, key, miniogo.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until})
+	return c.core.PutObjectRetention(ctx, c.bucket, key, miniogo.PutObjectRetentionOptions{
+		Mode: &mode, RetainUntilDate: &until, GovernanceBypass: bypass,
+	})
 }
 
 func (c *client) Retention(ctx context.Context, key, version string) (storage.Retention, error) {

@@ -137,13 +137,17 @@ func (c *client) Delete(ctx context.Context, key, version string) error {
 	return err
 }
 
-func (c *client) Retain(ctx context.Context, key string, r storage.Retention) error {
-	_, err := c.speaks.PutObjectRetention(ctx, &s3.PutObjectRetentionInput{
+func (c *client) Retain(ctx context.Context, key string, r storage.Retention, bypass bool) error {
+	input := &s3.PutObjectRetentionInput{
 		Bucket: &c.bucket, Key: &key,
 		Retention: &types.ObjectLockRetention{
 			Mode: types.ObjectLockRetentionMode(wire.ModeName(r.Mode)), RetainUntilDate: aws.Time(wire.Until(r.Until)),
 		},
-	})
+	}
+	if bypass {
+		input.BypassGovernanceRetention = &bypass
+	}
+	_, err := c.speaks.PutObjectRetention(ctx, input)
 	return err
 }
 

@@ -49,7 +49,7 @@ type meaning struct {
 
 var (
 	hintKeys   = "check access_key and secret_key of the site"
-	hintRights = "the key may need the rights GetObject, PutObject, DeleteObject and ListBucket here"
+	hintRights = "the key lacks the right to do this here; the policies with what it needs are in docs/operations.md"
 	hintClock  = "the clocks of this host and of the site differ; set the clock of this host"
 	hintRegion = "check region of the site"
 	hintNoLock = "the bucket was made without object lock; make another, or take lock out of the site's configuration"

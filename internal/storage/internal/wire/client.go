@@ -25,8 +25,9 @@ type Client interface {
 	// Versions calls fn for each version of the keys with the prefix, sorted
 	// by key. An error of fn ends it and is returned.
 	Versions(ctx context.Context, prefix string, fn func(Version) error) error
-	// Retain sets the retention of the current version.
-	Retain(ctx context.Context, key string, r storage.Retention) error
+	// Retain sets the retention of the current version, if wanted with the
+	// right to bypass the one it has.
+	Retain(ctx context.Context, key string, r storage.Retention, bypass bool) error
 	// Retention reads that of a version; empty: of the current.
 	Retention(ctx context.Context, key, version string) (storage.Retention, error)
 	// ObjectLock tells whether the bucket has object lock.

@@ -42,12 +42,21 @@ func (s *Site) ObjectLock(ctx context.Context) (bool, error) {
 
 // Retain implements [storage.Locker].
 func (s *Site) Retain(ctx context.Context, name string, r storage.Retention) error {
+	return s.retain(ctx, name, r, false)
+}
+
+// RetainBypassing implements [storage.Bypasser].
+func (s *Site) RetainBypassing(ctx context.Context, name string, r storage.Retention) error {
+	return s.retain(ctx, name, r, true)
+}
+
+func (s *Site) retain(ctx context.Context, name string, r storage.Retention, bypass bool) error {
 	err := errors.Join(storage.CheckName(name), r.Check())
 	if err == nil && r == (storage.Retention{}) {
 		err = storage.ErrInvalid
 	}
 	if err == nil {
-		err = s.client.Retain(ctx, s.keys.Key(name), r)
+		err = s.client.Retain(ctx, s.keys.Key(name), r, bypass)
 	}
 	return s.refused(ctx, "retain", name, "", err)
 }

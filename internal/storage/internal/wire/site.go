@@ -11,7 +11,7 @@ import (
 
 // Site is the store in a bucket, whichever client speaks to it. It implements
 // [storage.Store], [storage.LockProber], [storage.ChecksumProber],
-// [storage.Locker] and [storage.Purger].
+// [storage.Locker], [storage.Bypasser] and [storage.Purger].
 type Site struct {
 	name     string // in the configuration
 	endpoint string // for hints
