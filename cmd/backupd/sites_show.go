@@ -37,6 +37,9 @@ func (a *app) showSiteReport(b *strings.Builder, s engine.Sites, site engine.Sit
 	line("lag", a.lag(site))
 	line("last contact", unknownOr(show.TimeAgo(site.LastContact, s.Time)))
 	line("last comparison", unknownOr(show.TimeAgo(site.LastComparison, s.Time)))
+	if l := site.Lock; l != nil {
+		line("lock", a.lock(*l, s))
+	}
 	if t := site.Traffic; t != nil {
 		line("this month", traffic(*t))
 		line("cost of it", cost(*t))
@@ -80,6 +83,13 @@ func (a *app) lag(site engine.SiteReport) string {
 	default:
 		return show.Seconds(*site.LagSeconds) + " behind, in " + site.LagFunction
 	}
+}
+
+func (a *app) lock(l engine.SiteLock, s engine.Sites) string {
+	if l.Unprotected > 0 {
+		return a.style.Bad(fmt.Sprintf("%d of %d objects are not protected", l.Unprotected, l.Objects)) + " (" + l.Mode + ")"
+	}
+	return fmt.Sprintf("%s protected until %s (%s)", show.Plural(l.Objects, "object"), show.TimeAgo(l.Horizon, s.Time), l.Mode)
 }
 
 // spool shows how much waits and how much may.

@@ -58,9 +58,26 @@ type SiteReport struct {
 	FaultCount int         `json:"fault_count"`
 	LostCount  int         `json:"lost_count"`
 	Faults     []SiteFault `json:"faults,omitempty"`
+	// Lock is how what is needed there is protected from deletion. Nil when the
+	// site has no lock.
+	Lock *SiteLock `json:"lock"`
 	// Traffic is what went between this host and the site this month. Nil for
 	// a folder.
 	Traffic *SiteTraffic `json:"traffic"`
+}
+
+// SiteLock is how what is needed at a site is protected from deletion.
+type SiteLock struct {
+	// Mode is "compliance" or "governance".
+	Mode string `json:"mode"`
+	// Horizon is until when everything that is needed is protected, UTC, and
+	// HorizonSeconds how long that is from now; left out and 0 when something is
+	// not protected at all.
+	Horizon        time.Time `json:"horizon,omitzero"`
+	HorizonSeconds float64   `json:"horizon_seconds"`
+	// Objects are needed, Unprotected of them are not protected.
+	Objects     int `json:"objects"`
+	Unprotected int `json:"unprotected"`
 }
 
 // SiteFault is something that is known to be wrong with one object at a site.

@@ -46,22 +46,37 @@ func (e *Engine) keepSiteLocked(ctx context.Context, site string, every time.Dur
 	}
 }
 
+// describeLock tells how the objects of a site are protected, if it has a lock.
+func (e *Engine) describeLock(s *SiteReport, now time.Time) error {
+	lock := e.cfg.Sites[s.Site].Lock
+	if lock == nil {
+		return nil
+	}
+	locks, err := e.repository.Locks(s.Site)
+	if err != nil {
+		return err
+	}
+	s.Lock = &SiteLock{Mode: lock.Mode, Horizon: inUTC(locks.Horizon), Objects: locks.Objects, Unprotected: locks.Unprotected}
+	if !locks.Horizon.IsZero() {
+		s.Lock.HorizonSeconds = locks.Horizon.Sub(now).Seconds()
+	}
+	if alarm := lockAlarm(lock.For, locks, now); alarm != "" {
+		s.Reasons = append(s.Reasons, alarm)
+	}
+	return nil
+}
+
 // lockAlarm says what is wrong with the protection of a site's objects; empty
 // when nothing is. Protection is extended when half of its time is left, so
 // much less than half means that nobody does.
-func (e *Engine) lockAlarm(site string, locks repository.Locks) string {
-	lock := e.cfg.Sites[site].Lock
-	if lock == nil {
-		return ""
-	}
-	left := locks.Horizon.Sub(e.clock.Now())
+func lockAlarm(hold time.Duration, locks repository.Locks, now time.Time) string {
 	switch {
 	case locks.Unprotected > 0:
-		return fmt.Sprintf("site %s: %d of %d needed objects are not protected from deletion yet; the running service sees to it, "+
-			"and says in its log when it cannot", site, locks.Unprotected, locks.Objects)
-	case left < lock.For/2-lock.For/8:
-		return fmt.Sprintf("site %s: needed objects can be deleted from %s on: their protection is not being extended; look for "+
-			"'protection' in the service's log", site, locks.Horizon.Format(time.RFC3339))
+		return fmt.Sprintf("%d of %d needed objects are not protected from deletion; the running service sees to it, "+
+			"and says in its log when it cannot", locks.Unprotected, locks.Objects)
+	case locks.Horizon.Sub(now) < hold/2-hold/8:
+		return fmt.Sprintf("needed objects can be deleted from %s on: their protection is not being extended; look for "+
+			"'protection' in the service's log", locks.Horizon.UTC().Format(time.RFC3339))
 	}
 	return ""
 }

@@ -34,6 +34,9 @@ func (e *Engine) Sites(ctx context.Context) (Sites, error) {
 			s.Traffic = describeTraffic(t, e.cfg.Sites[name].RequestPrices, out.Time)
 		}
 		s.Reasons = e.siteReasons(s, out.Time)
+		if err := e.describeLock(&s, out.Time); err != nil {
+			return out, err
+		}
 		s.Degraded = len(s.Reasons) > 0
 		out.Degraded = out.Degraded || s.Degraded
 		out.Sites = append(out.Sites, s)
