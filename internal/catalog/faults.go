@@ -78,6 +78,19 @@ func (c *Catalog) SetAside(f Fault) error {
 	return nil
 }
 
+func faultAt(tx *bbolt.Tx, site, name string) (f Fault, ok bool, err error) {
+	f = Fault{Site: site, Name: name}
+	b := tx.Bucket(bucketFaults).Bucket([]byte(site))
+	if b == nil {
+		return f, false, nil
+	}
+	v := b.Get([]byte(name))
+	if v == nil {
+		return f, false, nil
+	}
+	return f, true, json.Unmarshal(v, &f)
+}
+
 // Faults returns what is known to be wrong at a site now, in the order of the
 // objects' names.
 func (c *Catalog) Faults(site string) (out []Fault, err error) {
@@ -149,12 +162,16 @@ type CopyState struct {
 func (c *Catalog) CopyStates(s *Snapshot, sites []string) (map[string]CopyState, error) {
 	out := map[string]CopyState{}
 	err := c.db.View(func(tx *bbolt.Tx) error {
+		durable := s.Durable
+		if now, err := getSnapshot(tx, s.ID); err == nil {
+			durable = now.Durable // it may have arrived since s was read
+		}
 		for _, site := range sites {
 			fault, err := faultOf(tx, site, s.Commit)
 			if err != nil {
 				return err
 			}
-			out[site] = CopyState{Durable: s.Durable[site], Waiting: waits(tx, site, s.Commit), Fault: fault}
+			out[site] = CopyState{Durable: durable[site], Waiting: waits(tx, site, s.Commit), Fault: fault}
 		}
 		return nil
 	})

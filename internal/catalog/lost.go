@@ -33,13 +33,11 @@ func (c *Catalog) Lose(name string, at time.Time) (damaged []string, err error) 
 				_, err := dequeue(tx, site, o.Name)
 				errs = append(errs, err)
 			}
-			was, err := dequeue(tx, site, name)
-			if was {
-				err = errors.Join(err, putFault(tx, Fault{
-					Site: site, Name: name, Since: at.UTC(), Detail: "lost: no site and no spool has it", Found: "upload", Lost: true,
-				}))
-			}
-			return errors.Join(append(errs, err)...)
+			_, err := dequeue(tx, site, name)
+			// Also at a site that was thought to hold it.
+			return errors.Join(append(errs, err, putFault(tx, Fault{
+				Site: site, Name: name, Since: at.UTC(), Detail: "lost: no site and no spool has it", Found: "upload", Lost: true,
+			}))...)
 		})
 	})
 	if err != nil {

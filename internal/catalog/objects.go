@@ -136,6 +136,12 @@ func putCopy(tx *bbolt.Tx, site, name string, c Copy) error {
 func (c *Catalog) SetCopies(site string, copies map[string]Copy) error {
 	return c.db.Update(func(tx *bbolt.Tx) error {
 		for name, copied := range copies {
+			if held, err := holds(tx, site, name); err != nil || !held {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if err := putCopy(tx, site, name, copied); err != nil {
 				return err
 			}
@@ -150,6 +156,8 @@ type Holding struct {
 	Copy
 	// Condemned: nobody needs it any more.
 	Condemned bool
+	// Faulty: it is known to be missing or wrong there.
+	Faulty bool
 }
 
 // Holdings returns up to limit of the objects that a site must hold, whose
@@ -157,7 +165,10 @@ type Holding struct {
 // waits for the site, is lost or is being deleted.
 func (c *Catalog) Holdings(site, after string, limit int) (out []Holding, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		h := holder{tx: tx, site: site, limit: limit, copies: tx.Bucket(bucketCopies).Bucket([]byte(site))}
+		h := holder{
+			tx: tx, site: site, limit: limit,
+			copies: tx.Bucket(bucketCopies).Bucket([]byte(site)), faults: tx.Bucket(bucketFaults).Bucket([]byte(site)),
+		}
 		// Commits, marks and keys sort before packs.
 		if after < packPrefix {
 			if err := h.objects(after); err != nil {
@@ -180,6 +191,7 @@ type holder struct {
 	site   string
 	limit  int
 	copies *bbolt.Bucket
+	faults *bbolt.Bucket
 	out    []Holding
 }
 
@@ -187,7 +199,7 @@ func (h *holder) add(e Entry, condemned bool) {
 	if waits(h.tx, h.site, e.Name) {
 		return
 	}
-	held := Holding{Entry: e, Condemned: condemned}
+	held := Holding{Entry: e, Condemned: condemned, Faulty: h.faults != nil && h.faults.Get([]byte(e.Name)) != nil}
 	if h.copies != nil {
 		held.Copy = decodeCopy(h.copies.Get([]byte(e.Name)))
 	}

@@ -35,7 +35,12 @@ type Compared struct {
 func comparedKey(site string) string { return "compared:" + site }
 
 func (r *Repository) lastCompared(site string) (time.Time, error) {
-	v, err := r.catalog.Meta(comparedKey(site))
+	return r.metaTime(comparedKey(site))
+}
+
+// metaTime returns a time that the catalog keeps; zero when it does not.
+func (r *Repository) metaTime(name string) (time.Time, error) {
+	v, err := r.catalog.Meta(name)
 	if errors.Is(err, catalog.ErrNotFound) {
 		return time.Time{}, nil
 	}
@@ -84,6 +89,9 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 		r.log.Warn("site compared: not in step", "site", site.Name, "objects", c.out.Objects,
 			"missing", c.out.Missing, "wrong", c.out.Wrong, "adopted", c.out.Adopted)
 	}
+	if c.out.Adopted > 0 || c.recovered {
+		r.wake() // the others have something to take
+	}
 	for _, p := range c.out.Problems {
 		r.log.Error("site holds an object that cannot be taken in", "site", site.Name, "object", p.Object, "detail", p.Detail)
 	}
@@ -94,12 +102,13 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 // side, both in the order of their names.
 type comparison struct {
 	*Repository
-	site    Site
-	page    []catalog.Holding // that it must hold and that were not reached yet
-	after   string
-	end     bool
-	unknown []storage.Info // that the catalog may have to take in
-	out     Compared
+	site      Site
+	page      []catalog.Holding // that it must hold and that were not reached yet
+	after     string
+	end       bool
+	unknown   []storage.Info // that the catalog may have to take in
+	recovered bool           // something that was lost is found again
+	out       Compared
 }
 
 // tryFaultsAgain queues what was set aside: somebody may have seen to it.
@@ -120,7 +129,7 @@ func (c *comparison) list(ctx context.Context) error {
 			return err
 		}
 		if len(c.page) == 0 || c.page[0].Name != info.Name {
-			return c.stranger(info)
+			return c.stranger(ctx, info)
 		}
 		must := c.page[0]
 		c.page = c.page[1:]
@@ -185,7 +194,7 @@ func (c *comparison) doubt(_ context.Context, h catalog.Holding, detail string) 
 
 // stranger notes what was listed and need not be there. Packs are of interest
 // only when a commit names them.
-func (c *comparison) stranger(info storage.Info) error {
+func (c *comparison) stranger(ctx context.Context, info storage.Info) error {
 	switch {
 	case strings.HasPrefix(info.Name, "c/"), strings.HasPrefix(info.Name, "g/"), strings.HasPrefix(info.Name, keyPrefix):
 		_, err := c.catalog.Object(info.Name)
@@ -195,9 +204,32 @@ func (c *comparison) stranger(info storage.Info) error {
 		}
 		return err
 	case strings.HasPrefix(info.Name, "p/"):
-		return c.catalog.Recover(info.Name, info.Size, c.site.Name)
+		return c.found(ctx, info)
 	}
 	return nil
+}
+
+// found looks at a pack that a site need not hold. One that was thought to be
+// lost is there again when its bytes are the right ones.
+func (c *comparison) found(ctx context.Context, info storage.Info) error {
+	lost, err := c.catalog.Lost(info.Name)
+	if err != nil || !lost {
+		return err
+	}
+	e, known, err := c.catalog.Entry(info.Name)
+	if err != nil || !known {
+		return err
+	}
+	err = c.look(ctx, c.site, e)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.log.Warn("a pack that was lost is found again", "site", c.site.Name, "pack", info.Name)
+	c.recovered = true
+	return c.catalog.Recover(info.Name, info.Size, c.site.Name)
 }
 
 // adopt takes in a key, a commit or a mark that some other catalog of this

@@ -23,6 +23,9 @@ var (
 	errStuck = errors.New("the site holds other bytes under that name")
 )
 
+// stuckHint says what to do about an object that a site does not let go of.
+const stuckHint = "a key that may delete mends it (sweeper_access_key), or delete the object by hand and run 'backupd sync'"
+
 // send brings one object to a site: from the spool, or from another site when
 // it has left the spool.
 func (r *Repository) send(ctx context.Context, site Site, e catalog.Entry) error {
@@ -46,7 +49,7 @@ func (r *Repository) send(ctx context.Context, site Site, e catalog.Entry) error
 // site from earlier: the site was away from the configuration, or the catalog
 // is a rebuilt one, or somebody only feared that it was not.
 func (r *Repository) sendAgain(ctx context.Context, site Site, e catalog.Entry) error {
-	err := checkSame(ctx, site, e)
+	err := r.look(ctx, site, e)
 	switch {
 	case err == nil:
 		return r.protect(ctx, site, e.Name)
@@ -76,7 +79,11 @@ func (r *Repository) protect(ctx context.Context, site Site, name string) error 
 // that says so is not enough.
 func (r *Repository) put(ctx context.Context, site Site, e catalog.Entry, body io.ReadSeeker) error {
 	crash.Point(crash.UploadBegun)
-	there, err := putBody(ctx, site.background(), site.Name, e, body)
+	err := site.background().Put(ctx, storage.Object{Name: e.Name, Size: e.Size, SHA256: e.SHA256, Body: body})
+	there := errors.Is(err, storage.ErrExists)
+	if there {
+		err = r.look(ctx, site, e)
+	}
 	switch {
 	case errors.Is(err, ErrCorrupt):
 		return r.mend(ctx, site, e)
@@ -105,7 +112,7 @@ func confirm(ctx context.Context, site Site, e catalog.Entry) error {
 // mend replaces an object that a site holds wrongly. That its bytes are wrong
 // has been seen twice, and the right ones are at hand, before it is deleted.
 func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error {
-	if err := checkSame(ctx, site, e); !errors.Is(err, ErrCorrupt) {
+	if err := r.look(ctx, site, e); !errors.Is(err, ErrCorrupt) {
 		return err
 	}
 	good, err := r.goodBytes(ctx, site, e)
@@ -114,8 +121,7 @@ func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error
 	}
 	if err := site.sweeper().Delete(ctx, e.Name); err != nil {
 		if storage.Permanent(err) {
-			err = fmt.Errorf("%w: %w; a key that may delete mends it (sweeper_access_key), or delete the object by hand and run 'backupd sync'",
-				errStuck, err)
+			err = fmt.Errorf("%w: %w; %s", errStuck, err, stuckHint)
 		}
 		return &ObjectError{site.Name, e.Name, err}
 	}
@@ -158,10 +164,7 @@ func (r *Repository) fromOther(ctx context.Context, site Site, e catalog.Entry) 
 		if other.Name == site.Name {
 			continue
 		}
-		b, err := readObject(ctx, other.quiet(), e.Name, maxPack)
-		if err == nil && sum(b) != e.SHA256 {
-			err = &ObjectError{other.Name, e.Name, ErrCorrupt}
-		}
+		b, err := r.readGood(ctx, other.quiet(), e)
 		if err == nil {
 			return b, nil
 		}
@@ -174,6 +177,20 @@ func (r *Repository) fromOther(ctx context.Context, site Site, e catalog.Entry) 
 		err = fmt.Errorf("%w: %w", errLost, err)
 	}
 	return nil, err
+}
+
+// readGood reads an object of which the site has the right bytes.
+func (r *Repository) readGood(ctx context.Context, site Site, e catalog.Entry) ([]byte, error) {
+	b, err := readObject(ctx, site, e.Name, maxPack)
+	if err != nil && !storage.Permanent(err) && !errors.Is(err, ErrCorrupt) {
+		if err = r.look(ctx, site, e); err == nil {
+			b, err = readObject(ctx, site, e.Name, maxPack)
+		}
+	}
+	if err == nil && sum(b) != e.SHA256 {
+		err = &ObjectError{site.Name, e.Name, ErrCorrupt}
+	}
+	return b, err
 }
 
 // doesNotHave reports whether an error means that a site does not have the
@@ -195,6 +212,26 @@ func putBody(ctx context.Context, store storage.Store, site string, e catalog.En
 	return true, checkSame(ctx, Site{Name: site, Store: store}, e)
 }
 
+// lookTries is how often an object is read in vain before it counts as one that
+// cannot be read; each of them includes the retries of the store.
+const lookTries = 3
+
+// look reads an object of a site and compares its digest, as checkSame does. One
+// that cannot be read, try after try, while the site gives its repo.json each
+// time, counts as corrupt: that is how some servers tell of a rotten disk.
+func (r *Repository) look(ctx context.Context, site Site, e catalog.Entry) (err error) {
+	for range lookTries {
+		err = checkSame(ctx, site, e)
+		if err == nil || ctx.Err() != nil || storage.Permanent(err) || errors.Is(err, ErrCorrupt) {
+			return err
+		}
+		if other := r.checkRepository(ctx, site.quiet()); other != nil {
+			return errors.Join(err, other)
+		}
+	}
+	return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: it cannot be read, and others can: %w", ErrCorrupt, err)}
+}
+
 // checkSame reads an object of a site and compares its digest.
 func checkSame(ctx context.Context, site Site, e catalog.Entry) error {
 	there, err := site.background().Get(ctx, e.Name, 0, -1)
@@ -205,6 +242,9 @@ func checkSame(ctx context.Context, site Site, e catalog.Entry) error {
 	n, err := io.Copy(digest, io.LimitReader(there, e.Size+1))
 	if closeErr := there.Close(); err == nil {
 		err = closeErr
+	}
+	if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrChecksum) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err != nil {
 		return &ObjectError{site.Name, e.Name, err}
