@@ -151,7 +151,7 @@ type ages []catalog.Holding
 func (a ages) Len() int           { return len(a) }
 func (a ages) Less(i, j int) bool { return byAge(a[i], a[j]) > 0 }
 func (a ages) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *ages) Push(x any)        { *a = append(*a, x.(catalog.Holding)) } //nolint:forcetypeassert,errcheck // the heap holds nothing else
+func (a *ages) Push(x any)        { *a = append(*a, x.(catalog.Holding)) }
 func (a *ages) Pop() any {
 	last := len(*a) - 1
 	out := (*a)[last]
