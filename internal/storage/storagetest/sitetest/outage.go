@@ -17,6 +17,7 @@ import (
 // starts it again. The store itself reports a temporary error; with retries
 // the operation gets through in the end.
 func Outage(t *testing.T, site *testenv.Site) {
+	t.Parallel() // the servers are its own, and most of it is waiting
 	link := testenv.Proxy(t, strings.TrimPrefix(site.Endpoint, "http://"))
 	c := site.Config(site.Prefix())
 	c.Endpoint = link.URL()
