@@ -33,6 +33,8 @@ var documents = []any{
 	engine.Status{},
 	engine.Sites{},
 	engine.SyncResult{},
+	engine.PruneResult{},
+	engine.SweepResult{},
 	engine.RecoveryPoint{},
 	snapshot.Result{},
 	restore.Plan{},

@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			giveServers(t, env)
 			// Paths of sockets are short, those of tests are not.
 			data, err := os.MkdirTemp("", "backupd")
 			if err != nil {
@@ -40,9 +41,12 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": scriptStatus,
 			"answer": scriptAnswer,
+			"save":   scriptSave,
 			"perm":   scriptPerm,
 			"subst":  scriptSubst,
 			"stop":   scriptStop,
+			"sql":    scriptSQL,
+			"link":   scriptLink,
 		},
 	})
 }
@@ -67,6 +71,24 @@ func scriptStatus(ts *testscript.TestScript, _ bool, args []string) {
 // scriptAnswer demands that standard output is one JSON document and nothing
 // else, in which the path leads to the value: answer error.kind usage.
 func scriptAnswer(ts *testscript.TestScript, _ bool, args []string) {
+	path := ""
+	if len(args) > 0 {
+		path = args[0]
+	}
+	if got := fmt.Sprint(lookUp(ts, path)); path != "" && got != args[1] {
+		ts.Fatalf("%s is %s, want %s", path, got, args[1])
+	}
+}
+
+// scriptSave puts a value of the JSON document on standard output into a
+// variable: save 0.snapshot ID.
+func scriptSave(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[1], fmt.Sprint(lookUp(ts, args[0])))
+}
+
+// lookUp returns what the path leads to in the JSON document on standard
+// output, which must be nothing else.
+func lookUp(ts *testscript.TestScript, path string) any {
 	dec := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
 	var value any
 	if err := dec.Decode(&value); err != nil {
@@ -75,10 +97,10 @@ func scriptAnswer(ts *testscript.TestScript, _ bool, args []string) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		ts.Fatalf("something follows the JSON document: %v", err)
 	}
-	if len(args) == 0 {
-		return
+	if path == "" {
+		return value
 	}
-	for _, step := range strings.Split(args[0], ".") {
+	for _, step := range strings.Split(path, ".") {
 		switch at := value.(type) {
 		case map[string]any:
 			value = at[step]
@@ -92,9 +114,7 @@ func scriptAnswer(ts *testscript.TestScript, _ bool, args []string) {
 			value = nil
 		}
 	}
-	if got := fmt.Sprint(value); got != args[1] {
-		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
-	}
+	return value
 }
 
 // scriptPerm demands the mode of a file: perm 600 FILE.

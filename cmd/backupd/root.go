@@ -57,11 +57,13 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupSetup, Title: "Setting up:"},
 		&cobra.Group{ID: groupDaily, Title: "Every day:"},
+		&cobra.Group{ID: groupSpace, Title: "Copies and space:"},
 		&cobra.Group{ID: groupNight, Title: "At 3 a.m.:"},
 	)
 	root.AddCommand(
 		newCheck(a), newInit(a), newServe(a), newCatalog(a),
-		newStatus(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a), newSync(a),
+		newStatus(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a),
+		newSync(a), newPrune(a), newHold(a), newRelease(a), newSweep(a),
 		newRestore(a), newVersion(a),
 	)
 	return root
@@ -71,6 +73,7 @@ func newRoot(a *app) *cobra.Command {
 const (
 	groupSetup = "setup"
 	groupDaily = "daily"
+	groupSpace = "space"
 	groupNight = "night"
 )
 

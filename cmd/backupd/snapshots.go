@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ func newSnapshots(a *app) *cobra.Command {
 		Long: `Snapshots lists the recovery points of a function, of all functions when none
 is named, newest first: the moment that each one holds, its size as the source
 gave it, what of it was new, what that takes at each site, and for every site
-whether it is there and how far it was proven from there.`,
+whether it is there and how far it was proven from there. A note says which are
+held, and which go when, and why.`,
 		Example: `  backupd snapshots
   backupd snapshots payments
   backupd snapshots payments --json | jq -r '.[0].snapshot'`,
@@ -58,6 +60,10 @@ func (a *app) showPoints(points []engine.RecoveryPoint, complete bool) error {
 	head := append([]string{"FUNCTION", "SNAPSHOT", "RECOVERY POINT", ">AGE", ">ROWS", ">RAW", ">NEW", ">STORED"}, names...)
 	table := show.Table{Head: head}
 	proven := levelsSeen{}
+	notes := slices.ContainsFunc(points, func(p engine.RecoveryPoint) bool { return note(p) != "" })
+	if notes {
+		table.Head = append(table.Head, "NOTE")
+	}
 	for _, p := range points {
 		row := []string{
 			a.style.Bold(p.Function), p.Snapshot, show.Time(p.RecoveryPoint), show.Seconds(p.AgeSeconds),
@@ -66,12 +72,27 @@ func (a *app) showPoints(points []engine.RecoveryPoint, complete bool) error {
 		for _, site := range names {
 			row = append(row, a.pointAtSite(p.Sites[site], proven))
 		}
+		if notes {
+			row = append(row, a.style.Warn(note(p)))
+		}
 		table.Row(row...)
 	}
 	if err := table.Write(a.stdout, a.style); err != nil {
 		return err
 	}
 	return proven.explain(a.stdout, a.style)
+}
+
+// note says what is decided about a recovery point.
+func note(p engine.RecoveryPoint) string {
+	switch {
+	case p.Held != "":
+		return "held: " + p.Held
+	case !p.Condemned.IsZero():
+		return "goes on " + show.Time(p.GoesAt) + ": " + p.Reason
+	default:
+		return ""
+	}
 }
 
 // pointAtSite shows the state at a site, and how far it was proven there:

@@ -16,7 +16,7 @@ func newSync(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sync [SITE...]",
 		Short:   "Bring sites in step now",
-		GroupID: groupDaily,
+		GroupID: groupSpace,
 		Long: `Sync sends the named sites what waits for them, all of them when none is named,
 and then compares the name and size of every object there with what the site
 must hold. What is missing is sent again; snapshots that only the site knows

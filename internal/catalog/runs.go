@@ -12,15 +12,18 @@ import (
 const (
 	RunSnapshot = "snapshot"
 	RunRestore  = "restore"
+	RunPrune    = "prune"
+	RunSweep    = "sweep"
+	RunLocks    = "locks"
 )
 
-// Run is one attempt to do something: a snapshot, a restore. It is recorded
+// Run is one attempt to do something: a snapshot, a restore, a sweep. It is recorded
 // when it starts, so that one that never ended can be told from one that never
 // was.
 type Run struct {
 	Sequence uint64    `json:"sequence"`
-	Kind     string    `json:"kind"` // RunSnapshot, RunRestore
-	Function string    `json:"function"`
+	Kind     string    `json:"kind"`     // one of the above
+	Function string    `json:"function"` // empty for what is done for all
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
 	Snapshot string    `json:"snapshot,omitempty"`

@@ -59,11 +59,19 @@ type RecoveryPoint struct {
 	BytesStored int64 `json:"bytes_stored"`
 	// Sites is its state at every configured site.
 	Sites map[string]PointAtSite `json:"sites"`
+	// Held is why it is kept whatever the rules say; empty when nobody holds
+	// it.
+	Held string `json:"held,omitempty"`
+	// Condemned is since when no rule keeps it, and Reason why; a sweep deletes
+	// it from GoesAt on, all UTC.
+	Condemned time.Time `json:"condemned,omitzero"`
+	GoesAt    time.Time `json:"goes_at,omitzero"`
+	Reason    string    `json:"reason,omitempty"`
 }
 
 // PointAtSite is the state of a recovery point at one site.
 type PointAtSite struct {
-	// State is "spooled", "durable" or "missing".
+	// State is "durable", "spooled", "damaged" or "missing".
 	State string `json:"state"`
 	// DurableAt is when the site acknowledged the commit, UTC.
 	DurableAt time.Time `json:"durable_at,omitzero"`

@@ -46,6 +46,7 @@ type Engine struct {
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
 
+	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync
 	uploads  background
@@ -64,7 +65,7 @@ const (
 	uploadPatience = 15 * time.Second
 	// syncPatience is how long a sync waits for a site that fails: a few
 	// attempts of the uploads.
-	syncPatience = 20 * time.Second
+	syncPatience = 10 * time.Second
 )
 
 // Open opens the catalog, the repository and the sources of a configuration.
@@ -80,7 +81,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
-		patience: syncPatience, busy: map[string]chan struct{}{}, running: map[string]string{},
+		patience: syncPatience, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{},
 	}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
@@ -249,7 +250,8 @@ func firstFailure(r verify.Result) string {
 }
 
 // Snapshots lists the recovery points of a function, of all when function is
-// empty, newest first within a function.
+// empty, by the names of functions,
+// newest first within a function.
 func (e *Engine) Snapshots(_ context.Context, function string) ([]RecoveryPoint, error) {
 	if function != "" {
 		if _, err := e.function(function); err != nil {
@@ -260,23 +262,30 @@ func (e *Engine) Snapshots(_ context.Context, function string) ([]RecoveryPoint,
 	if err != nil {
 		return nil, err
 	}
-	now := e.clock.Now()
 	points := []RecoveryPoint{}
 	err = e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		p := RecoveryPoint{
-			Function: s.Function, Snapshot: s.ID, RecoveryPoint: s.RecoveryPoint.UTC(),
-			AgeSeconds: now.Sub(s.RecoveryPoint).Seconds(), DurationSeconds: s.Ended.Sub(s.Started).Seconds(),
-			Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored,
-			Sites: map[string]PointAtSite{},
-		}
-		for name, st := range s.Sites {
-			p.Sites[name] = PointAtSite{
-				State: st.State, DurableAt: st.Durable, Error: st.Error,
-				Proof: e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
-			}
-		}
-		points = append(points, p)
+		points = append(points, e.describePoint(s, proofs))
 		return true
 	})
+	slices.SortStableFunc(points, func(a, b RecoveryPoint) int { return strings.Compare(a.Function, b.Function) })
 	return points, err
+}
+
+func (e *Engine) describePoint(s repository.SnapshotInfo, proofs proofs) RecoveryPoint {
+	p := RecoveryPoint{
+		Function: s.Function, Snapshot: s.ID, RecoveryPoint: s.RecoveryPoint.UTC(),
+		AgeSeconds: e.clock.Now().Sub(s.RecoveryPoint).Seconds(), DurationSeconds: s.Ended.Sub(s.Started).Seconds(),
+		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored,
+		Sites: map[string]PointAtSite{}, Held: s.Held,
+	}
+	if !s.Condemned.IsZero() {
+		p.Condemned, p.GoesAt, p.Reason = s.Condemned.UTC(), s.Condemned.Add(e.cfg.Sweep.Grace).UTC(), s.Reason
+	}
+	for name, st := range s.Sites {
+		p.Sites[name] = PointAtSite{
+			State: st.State, DurableAt: st.Durable, Error: st.Error,
+			Proof: e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+		}
+	}
+	return p
 }

@@ -48,7 +48,7 @@ func openSite(name string, s config.Site, c clock.Clock, traffic *storage.Traffi
 	}
 	site := repository.Site{Name: name}
 	if s.Lock != nil {
-		site.Lock = s.Lock.For
+		site.Lock, site.LockMode = s.Lock.For, storage.LockMode(s.Lock.Mode)
 	}
 	var err error
 	if site.Store, err = open(s.AccessKey, s.SecretKey); err != nil {

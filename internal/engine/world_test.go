@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -27,7 +29,7 @@ type world struct {
 	links map[string]*testenv.Link
 	sites map[string]*testenv.Site
 	where map[string]string // prefix at each site
-	clock clock.Clock
+	clock *shifted
 	log   *slog.Logger
 }
 
@@ -45,7 +47,7 @@ func newWorld(t *testing.T, x extra) *world {
 	t.Helper()
 	w := &world{
 		db: testenv.Postgres(t), links: map[string]*testenv.Link{}, sites: map[string]*testenv.Site{}, where: map[string]string{},
-		clock: clock.System, log: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		clock: &shifted{}, log: slog.New(slog.NewTextHandler(testLog{t}, nil)),
 	}
 	w.db.Exec(t, schema)
 	pair := testenv.Sites(t)
@@ -170,6 +172,16 @@ func (w *world) remove(t *testing.T, site string, wanted func(name string) bool)
 	}
 	return n
 }
+
+// shifted is the clock of the machine some time from now, so that days pass in
+// no time: what sleeps does so for as long as it would.
+type shifted struct{ by atomic.Int64 }
+
+func (s *shifted) Now() time.Time { return clock.System.Now().Add(time.Duration(s.by.Load())) }
+
+func (s *shifted) Sleep(ctx context.Context, d time.Duration) error { return clock.System.Sleep(ctx, d) }
+
+func (s *shifted) advance(d time.Duration) { s.by.Add(int64(d)) }
 
 // shortDir returns a folder whose path is short enough for a socket.
 func shortDir(t *testing.T) string {

@@ -120,6 +120,11 @@ func (a *Amount) add(bytes int64) {
 	a.Bytes += bytes
 }
 
+// Plus returns both together.
+func (a Amount) Plus(more Amount) Amount {
+	return Amount{Objects: a.Objects + more.Objects, Bytes: a.Bytes + more.Bytes}
+}
+
 // Swept is what a sweep did.
 type Swept struct {
 	DryRun bool `json:"dry_run"`

@@ -117,6 +117,24 @@ func (c *Client) Sync(ctx context.Context, req engine.SyncRequest, report progre
 	return results, err
 }
 
+// Prune implements [Operations].
+func (c *Client) Prune(ctx context.Context, req engine.PruneRequest, report progress.Reporter) (result engine.PruneResult, err error) {
+	err = c.ask(ctx, http.MethodPost, pathPrune, req, report, &result)
+	return result, err
+}
+
+// Hold implements [Operations].
+func (c *Client) Hold(ctx context.Context, req engine.HoldRequest) (point engine.RecoveryPoint, err error) {
+	err = c.ask(ctx, http.MethodPost, pathHold, req, nil, &point)
+	return point, err
+}
+
+// Sweep implements [Operations].
+func (c *Client) Sweep(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (result engine.SweepResult, err error) {
+	err = c.ask(ctx, http.MethodPost, pathSweep, req, report, &result)
+	return result, err
+}
+
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
 	var in io.Reader

@@ -31,6 +31,9 @@ type fake struct {
 	status    func(context.Context) (engine.Status, error)
 	sites     func(context.Context) (engine.Sites, error)
 	sync      func(context.Context, engine.SyncRequest, progress.Reporter) ([]engine.SyncResult, error)
+	prune     func(context.Context, engine.PruneRequest, progress.Reporter) (engine.PruneResult, error)
+	hold      func(context.Context, engine.HoldRequest) (engine.RecoveryPoint, error)
+	sweep     func(context.Context, engine.SweepRequest, progress.Reporter) (engine.SweepResult, error)
 }
 
 func (f fake) Snapshot(ctx context.Context, functions []string, r progress.Reporter) ([]snapshot.Result, error) {
@@ -57,6 +60,18 @@ func (f fake) Sites(ctx context.Context) (engine.Sites, error) { return f.sites(
 
 func (f fake) Sync(ctx context.Context, req engine.SyncRequest, r progress.Reporter) ([]engine.SyncResult, error) {
 	return f.sync(ctx, req, r)
+}
+
+func (f fake) Prune(ctx context.Context, req engine.PruneRequest, r progress.Reporter) (engine.PruneResult, error) {
+	return f.prune(ctx, req, r)
+}
+
+func (f fake) Hold(ctx context.Context, req engine.HoldRequest) (engine.RecoveryPoint, error) {
+	return f.hold(ctx, req)
+}
+
+func (f fake) Sweep(ctx context.Context, req engine.SweepRequest, r progress.Reporter) (engine.SweepResult, error) {
+	return f.sweep(ctx, req, r)
 }
 
 func (f fake) Status(ctx context.Context) (engine.Status, error) { return f.status(ctx) }

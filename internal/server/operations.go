@@ -38,6 +38,12 @@ type Operations interface {
 	// Sync brings sites in step: it sends what waits and compares what they
 	// hold.
 	Sync(ctx context.Context, req engine.SyncRequest, report progress.Reporter) ([]engine.SyncResult, error)
+	// Prune gives up the recovery points that no rule keeps.
+	Prune(ctx context.Context, req engine.PruneRequest, report progress.Reporter) (engine.PruneResult, error)
+	// Hold keeps a snapshot whatever the rules say, or lets it go again.
+	Hold(ctx context.Context, req engine.HoldRequest) (engine.RecoveryPoint, error)
+	// Sweep deletes what was given up and what nobody needs.
+	Sweep(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (engine.SweepResult, error)
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

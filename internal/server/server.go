@@ -112,6 +112,15 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST "+pathSync, handle(s, func(ctx context.Context, req engine.SyncRequest, report progress.Reporter) (any, error) {
 		return s.ops.Sync(ctx, req, report)
 	}))
+	mux.HandleFunc("POST "+pathPrune, handle(s, func(ctx context.Context, req engine.PruneRequest, report progress.Reporter) (any, error) {
+		return s.ops.Prune(ctx, req, report)
+	}))
+	mux.HandleFunc("POST "+pathHold, handle(s, func(ctx context.Context, req engine.HoldRequest, _ progress.Reporter) (any, error) {
+		return s.ops.Hold(ctx, req)
+	}))
+	mux.HandleFunc("POST "+pathSweep, handle(s, func(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (any, error) {
+		return s.ops.Sweep(ctx, req, report)
+	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, nil, fmt.Errorf("%w: the service does not know %s %s; is it another version than the command?", engine.ErrUsage, r.Method, r.URL.Path))
 	})

@@ -20,6 +20,9 @@ const (
 	pathStatus    = "/v1/status"
 	pathSites     = "/v1/sites"
 	pathSync      = "/v1/sync"
+	pathPrune     = "/v1/prune"
+	pathHold      = "/v1/hold"
+	pathSweep     = "/v1/sweep"
 )
 
 // maxRequest bounds the size of a request: a list of tables may be long.

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/engine"
+)
+
+func newPrune(a *app) *cobra.Command {
+	var req engine.PruneRequest
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:     "prune [FUNCTION...]",
+		Short:   "Give up the recovery points that no rule keeps",
+		GroupID: groupSpace,
+		Long: `Prune decides which recovery points of the named functions, of all of them when
+none is named, the rules of keep ask for, and gives up the others. Each decision
+comes with its reason. What is given up stays where it is until its time of
+grace is over (sweep.grace) and a sweep deletes it; until then 'backupd hold'
+keeps it.
+
+Whatever the rules say, the newest that each site holds, the newest proven,
+those that are held and those on their way to a site are kept.
+
+The service does the same by itself every day.`,
+		Example: `  backupd prune --dry-run
+  backupd prune payments --dry-run --verbose
+  backupd prune payments`,
+		ValidArgsFunction: a.functions(0),
+		RunE: func(cmd *cobra.Command, functions []string) error {
+			req.Functions = functions
+			var result engine.PruneResult
+			err := a.using(cmd.Context(), func(ops operations) (err error) {
+				result, err = ops.Prune(cmd.Context(), req, a.screen.Report)
+				return err
+			})
+			var document any
+			if err == nil || len(result.Functions) > 0 {
+				document = result
+			}
+			return a.answer(document, err, func() error { return a.showPruned(result, verbose) })
+		},
+	}
+	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "say what would be given up, and stop")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "show also what is kept, and why")
+	return cmd
+}
+
+func (a *app) showPruned(r engine.PruneResult, verbose bool) error {
+	var b strings.Builder
+	dropped := 0
+	for _, f := range r.Functions {
+		a.showPrunedFunction(&b, r, f, verbose)
+		dropped += f.Dropped
+	}
+	switch {
+	case dropped == 0:
+	case r.DryRun:
+		fmt.Fprintf(&b, "\nThis was a dry run: nothing was given up.\n")
+	default:
+		fmt.Fprintf(&b, "\nA sweep deletes them from %s on; until then 'backupd hold' keeps one.\n", show.Time(r.GoesAt))
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+func (a *app) showPrunedFunction(b *strings.Builder, r engine.PruneResult, f engine.PrunedFunction, verbose bool) {
+	goes := "given up now"
+	if r.DryRun {
+		goes = "would be given up"
+	}
+	fmt.Fprintf(b, "%s  %s: %d kept, %d %s", a.style.Bold(f.Function), rules(f), f.Kept, f.Dropped, goes)
+	if f.Waiting > 0 {
+		fmt.Fprintf(b, ", %d given up earlier", f.Waiting)
+	}
+	b.WriteByte('\n')
+	table := show.Table{Head: []string{"  ", "SNAPSHOT", "RECOVERY POINT", ">AGE", "WHY"}}
+	for _, d := range f.Decisions {
+		mark := a.style.Good("keep")
+		if !d.Keep {
+			mark = a.style.Warn("drop")
+		}
+		if !d.Keep || verbose {
+			table.Row("  "+mark, d.Snapshot, show.Time(d.RecoveryPoint), show.Duration(r.Time.Sub(d.RecoveryPoint)), strings.Join(d.Reasons, "; "))
+		}
+	}
+	if !table.Empty() {
+		// Writing into memory does not fail.
+		_ = table.Write(b, a.style)
+	}
+}
+
+func rules(f engine.PrunedFunction) string {
+	if f.Rules == "" {
+		return "no rules, everything is kept"
+	}
+	return "keep " + f.Rules
+}

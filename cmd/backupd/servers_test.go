@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/saypro/backupd/internal/testenv"
+)
+
+// onServers are the scripts that get a database and two sites on real servers:
+// $MARKET is the URL of the database, $ONSITE and $CLOUD stand for a site in a
+// configuration.
+var onServers = []string{"sites", "space"}
+
+type database struct{}
+
+// giveServers gives a script the servers that it needs.
+func giveServers(t *testing.T, env *testscript.Env) {
+	name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+	needs := false
+	for _, script := range onServers {
+		needs = needs || name == script
+	}
+	if !needs {
+		return
+	}
+	db := testenv.Postgres(t)
+	db.Exec(t, `CREATE SCHEMA accounts; CREATE TABLE accounts.users (id int PRIMARY KEY, name text);
+		CREATE SCHEMA payments; CREATE TABLE payments.ledger (id int PRIMARY KEY, note text);
+		INSERT INTO payments.ledger SELECT i, md5(i::text) FROM generate_series(1, 1000) i`)
+	env.Setenv("MARKET", db.URL())
+	env.Values[database{}] = db
+	pair := testenv.Sites(t)
+	for _, s := range []*testenv.Site{pair.Onsite, pair.Cloud} {
+		link := testenv.Proxy(t, strings.TrimPrefix(s.Endpoint, "http://"))
+		env.Values[s.Name] = link
+		env.Setenv(strings.ToUpper(s.Name), fmt.Sprintf("kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q",
+			s.Kind, link.URL(), s.Bucket, s.Prefix(), s.AccessKey, s.SecretKey))
+	}
+}
+
+// scriptSQL runs a statement in the script's database: sql 'DELETE …'.
+func scriptSQL(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Value(database{}).(*testenv.PG).Exec(failing{ts: ts}, strings.Join(args, " "))
+}
+
+// failing ends a script where a helper of tests would end a test.
+type failing struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (f failing) Helper() {}
+
+func (f failing) Fatal(args ...any) { f.ts.Fatalf("%s", fmt.Sprint(args...)) }
+
+func (f failing) Fatalf(format string, args ...any) { f.ts.Fatalf(format, args...) }
+
+// scriptLink cuts or mends the link to a site: link cut cloud.
+func scriptLink(ts *testscript.TestScript, _ bool, args []string) {
+	link := ts.Value(args[1]).(*testenv.Link)
+	switch args[0] {
+	case "cut":
+		link.Cut()
+	case "mend":
+		link.Restore()
+	default:
+		ts.Fatalf("link %s?", args[0])
+	}
+}

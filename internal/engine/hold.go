@@ -1,0 +1,31 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/saypro/backupd/internal/catalog"
+)
+
+// Hold keeps a snapshot from being deleted whatever the rules say, or with an
+// empty reason lets it go again, and returns it as it stands then. One that was
+// given up, and whose deletion has not begun, is spared.
+func (e *Engine) Hold(ctx context.Context, req HoldRequest) (RecoveryPoint, error) {
+	info, err := e.repository.Info(req.Snapshot)
+	if err != nil {
+		return RecoveryPoint{}, asUsage(err)
+	}
+	err = e.repository.Hold(ctx, info.ID, req.Reason)
+	if errors.Is(err, catalog.ErrCondemned) {
+		return RecoveryPoint{}, fmt.Errorf("hold snapshot %s of %s: it is being deleted already: %w", info.ID, info.Function, err)
+	}
+	if err != nil {
+		return RecoveryPoint{}, err
+	}
+	if info, err = e.repository.Info(info.ID); err != nil {
+		return RecoveryPoint{}, err
+	}
+	proofs, err := e.newestProofs()
+	return e.describePoint(info, proofs), err
+}

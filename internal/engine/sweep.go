@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// sweepTries is how often a sweep is begun again because something new was on
+// its way to a site just when it looked.
+const sweepTries = 5
+
+// Sweep deletes what was given up before the time of grace, and gives up what no
+// recovery point needs any more. All sites must be in step; when one is away
+// nothing is deleted anywhere.
+func (e *Engine) Sweep(ctx context.Context, req SweepRequest, report progress.Reporter) (SweepResult, error) {
+	options := repository.SweepOptions{Grace: e.cfg.Sweep.Grace, MaxRewrite: int64(e.cfg.Sweep.MaxRewrite), DryRun: req.DryRun}
+	if req.MaxRewrite != nil {
+		if *req.MaxRewrite < 0 {
+			return SweepResult{}, fmt.Errorf("%w: bytes to rewrite: %d: it cannot be negative", ErrUsage, *req.MaxRewrite)
+		}
+		options.MaxRewrite = *req.MaxRewrite
+	}
+	out := SweepResult{Time: e.clock.Now().UTC(), DryRun: req.DryRun, GraceSeconds: options.Grace.Seconds()}
+	if req.DryRun {
+		err := e.sweepOnce(ctx, options, &out, report)
+		return out, err
+	}
+	return out, e.recorded(ctx, catalog.RunSweep, func(run *catalog.Run) error {
+		err := e.sweepInStep(ctx, options, &out, report)
+		note(run, out)
+		return err
+	})
+}
+
+// sweepInStep brings the sites in step and sweeps.
+func (e *Engine) sweepInStep(ctx context.Context, o repository.SweepOptions, out *SweepResult, report progress.Reporter) error {
+	var err error
+	for range sweepTries {
+		results, syncErr := e.Sync(ctx, SyncRequest{}, report)
+		if errors.Is(syncErr, ErrDegraded) {
+			return notSwept(results)
+		}
+		if syncErr != nil {
+			return syncErr
+		}
+		err = e.sweepOnce(ctx, o, out, report)
+		if !errors.Is(err, repository.ErrNotInStep) {
+			return err
+		}
+	}
+	return fmt.Errorf("nothing more was deleted: %w", err)
+}
+
+// notSwept says which sites keep a sweep from being made. That is a failure,
+// though the sites are only degraded: it was not done.
+func notSwept(results []SyncResult) error {
+	var why []string
+	for _, r := range results {
+		if !r.InStep {
+			why = append(why, "site "+r.Site+": "+r.Error)
+		}
+	}
+	return errors.New("nothing was deleted: every site must be in step for that: " + strings.Join(why, "; "))
+}
+
+func (e *Engine) sweepOnce(ctx context.Context, o repository.SweepOptions, out *SweepResult, report progress.Reporter) error {
+	swept, err := e.repository.Sweep(ctx, o, func(phase string, done, total int64) {
+		report.Report(progress.Event{Phase: phase, Done: done, Total: total, Unit: "objects"})
+	})
+	out.DeletedCommits, out.DeletedPacks = out.DeletedCommits.Plus(swept.Commits), out.DeletedPacks.Plus(swept.Packs)
+	out.Condemned, out.Rewritten, out.Moved = out.Condemned.Plus(swept.Condemned), out.Rewritten.Plus(swept.Rewritten), out.Moved.Plus(swept.Moved)
+	out.Locked, out.LockedUntil = swept.Locked, inUTC(swept.LockedUntil)
+	if err != nil {
+		return err
+	}
+	return e.waiting(out, o.Grace)
+}
+
+// waiting fills in what was given up and stays for now.
+func (e *Engine) waiting(out *SweepResult, grace time.Duration) error {
+	out.WaitingSnapshots, out.WaitingUntil = 0, time.Time{}
+	return e.repository.Snapshots("", func(s repository.SnapshotInfo) bool {
+		if s.Condemned.IsZero() {
+			return true
+		}
+		at := s.Condemned.Add(grace).UTC()
+		if at.Before(out.Time) {
+			return true // it goes, or a site protects it
+		}
+		out.WaitingSnapshots++
+		if out.WaitingUntil.IsZero() || at.Before(out.WaitingUntil) {
+			out.WaitingUntil = at
+		}
+		return true
+	})
+}
