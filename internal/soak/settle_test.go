@@ -2,7 +2,6 @@ package soak
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ func (w *world) settle() {
 		s.link.Restore()
 	}
 	w.note(w.must("", "snapshot", "--json"))
+	w.must("", "sync")
 	known := w.allDurable()
 	for id, p := range w.promised {
 		if !known[id] {
@@ -48,34 +48,25 @@ func (w *world) settle() {
 	}
 }
 
-// allDurable lets the program send what waits, the newest of which goes first,
-// and returns the snapshots that it knows.
+// allDurable returns the snapshots that the program knows, each of which must be
+// durable at every site.
 func (w *world) allDurable() map[string]bool {
 	w.t.Helper()
-	for try := 0; ; try++ {
-		o := w.must("", "snapshots", "--json")
-		var list snapshotsText
-		if err := json.Unmarshal([]byte(o.stdout), &list); err != nil {
-			w.t.Fatalf("%v: %s", err, o)
-		}
-		known, waiting := map[string]bool{}, ""
-		for _, s := range list {
-			known[s.Snapshot] = true
-			for name, at := range s.Sites {
-				if at.State != "durable" {
-					waiting = fmt.Sprintf("snapshot %s of %s: %s at site %s", s.Snapshot, s.Function, at.State, name)
-				}
+	o := w.must("", "snapshots", "--json")
+	var list snapshotsText
+	if err := json.Unmarshal([]byte(o.stdout), &list); err != nil {
+		w.t.Fatalf("%v: %s", err, o)
+	}
+	known := map[string]bool{}
+	for _, s := range list {
+		known[s.Snapshot] = true
+		for name, at := range s.Sites {
+			if at.State != "durable" {
+				w.violation("snapshot %s of %s: %s at site %s although everything has been sent", s.Snapshot, s.Function, at.State, name)
 			}
 		}
-		if waiting == "" {
-			return known
-		}
-		if try == 30 {
-			w.violation("%s although everything has been sent", waiting)
-			return known
-		}
-		w.note(w.must("", "snapshot", "--json"))
 	}
+	return known
 }
 
 // empty checks that a directory holds no files.

@@ -115,6 +115,7 @@ func (s *soaking) step() {
 		{"serve", 15, s.serve},
 		{"restore", 8, s.restore},
 		{"verify", 5, s.verify},
+		{"sync", 8, func() { s.call(s.moment(), "sync") }},
 		{"power loss", 12, s.power},
 		{"fault", 12, s.spoil},
 		{"peace", 100 / settleEvery, s.peace},

@@ -36,6 +36,7 @@ type world struct {
 	escrow *age.X25519Identity
 
 	promised map[string]*promise // what the program has said of a snapshot, by id
+	caught   *[]string           // where violations go that a test wants; nil: they fail it
 }
 
 // site is a place for copies, behind a link that can be cut.
@@ -308,6 +309,10 @@ func (w *world) catalogIsWhole() {
 // it for a look.
 func (w *world) violation(format string, args ...any) {
 	w.t.Helper()
+	if w.caught != nil {
+		*w.caught = append(*w.caught, fmt.Sprintf(format, args...))
+		return
+	}
 	w.tally.violations++
 	w.t.Errorf(format, args...)
 	if w.tally.violations > 1 {
