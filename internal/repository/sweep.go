@@ -24,7 +24,7 @@ var (
 
 // orphanAge is how long the packs of a capture that failed are kept for the
 // next one, which finds in them what it need not store again.
-const orphanAge = 7 * 24 * time.Hour
+const orphanAge = 7 * 24 * time.Hour / timeScale
 
 // Condemn marks snapshots as no longer needed, each with the reason. They stay
 // where they are, and can be restored and spared ([Repository.Hold]), until a
@@ -161,6 +161,7 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions, tick func(phase 
 	if o.Grace <= 0 {
 		return s.out, errors.New("a sweep without a time of grace would delete what a running capture refers to")
 	}
+	s.o.Grace /= timeScale
 	r.upkeep.Lock()
 	defer r.upkeep.Unlock()
 	do := s.run

@@ -8,3 +8,6 @@ const packTarget = 16 << 20
 
 // spoolScale is what the bound of the spool is divided by.
 const spoolScale = 1
+
+// timeScale is what the waiting times of a sweep are divided by.
+const timeScale = 1

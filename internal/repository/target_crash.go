@@ -9,3 +9,6 @@ const packTarget = 24 << 10
 // spoolScale makes the smallest bound of the spool that can be configured one
 // that is soon reached: room for a commit, and a few snapshots that wait.
 const spoolScale = 96
+
+// timeScale makes an hour of grace five seconds.
+const timeScale = 720
