@@ -10,5 +10,5 @@ const packTarget = 24 << 10
 // that is soon reached: room for a commit, and a few snapshots that wait.
 const spoolScale = 96
 
-// timeScale makes an hour of grace five seconds.
-const timeScale = 720
+// timeScale makes an hour of grace a second.
+const timeScale = 3600

@@ -16,6 +16,7 @@ type auditor struct {
 	store  storage.Store
 	reader *reader
 	claims map[string]*claim // by the name of the commit
+	marks  map[string]bool   // that were read, by name
 }
 
 // claim is what a commit says is there, and was found there.
@@ -25,7 +26,7 @@ type claim struct {
 
 func newAuditor(w *world, s *site) *auditor {
 	w.t.Helper()
-	a := &auditor{w: w, site: s, store: s.StoreAt(w.t, s.prefix), claims: map[string]*claim{}}
+	a := &auditor{w: w, site: s, store: s.StoreAt(w.t, s.prefix), claims: map[string]*claim{}, marks: map[string]bool{}}
 	var err error
 	if a.reader, err = openReader(context.Background(), a.store, w.escrow); err != nil {
 		w.t.Fatalf("site %s: %v", s.Name, err)
@@ -43,7 +44,10 @@ func (a *auditor) check() {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 	defer cancel()
 	a.w.tally.checks++
-	names, err := a.reader.commits(ctx)
+	names, err := a.reader.names(ctx, "c/")
+	if err == nil {
+		err = a.readMarks(ctx)
+	}
 	if err != nil {
 		a.w.t.Fatalf("site %s cannot be looked at: %v", a.site.Name, err)
 	}
@@ -60,10 +64,10 @@ func (a *auditor) check() {
 		}
 		a.claims[name] = c
 	}
-	for name := range a.claims {
+	for name, c := range a.claims {
 		if !found[name] {
-			a.w.violation("site %s: %s has vanished", a.site.Name, name)
 			delete(a.claims, name)
+			a.vanished(name, c)
 		}
 	}
 	a.checkPacks(ctx)
@@ -103,6 +107,55 @@ func (a *auditor) compare(ctx context.Context, s *snapshotText) error {
 	return nil
 }
 
+// readMarks reads what the marks of the site give up.
+func (a *auditor) readMarks(ctx context.Context) error {
+	names, err := a.reader.names(ctx, "g/")
+	for _, name := range names {
+		if a.marks[name] || err != nil {
+			continue
+		}
+		var m *markText
+		if m, err = a.reader.mark(ctx, name); err != nil {
+			break
+		}
+		a.marks[name] = true
+		for id := range m.Condemn.Snapshots {
+			a.w.given[id] = true
+		}
+		for _, commit := range m.Condemn.Commits {
+			a.w.given[commit] = true
+		}
+	}
+	return err
+}
+
+// vanished judges a commit that is gone: a mark must have given it up, or its
+// snapshot, and the function must have a newer recovery point there.
+func (a *auditor) vanished(name string, c *claim) {
+	a.w.t.Helper()
+	for _, s := range c.snapshots {
+		replaced, newer := false, false
+		for _, other := range a.claims {
+			for _, o := range other.snapshots {
+				replaced = replaced || o.ID == s.ID
+				newer = newer || o.Function == s.Function && o.RecoveryPoint.After(s.RecoveryPoint)
+			}
+		}
+		switch {
+		case replaced && a.w.given[name]:
+			a.w.tally.count(a.w.tally.operations, "commit replaced, at one site")
+		case !a.w.given[s.ID]:
+			a.w.violation("site %s: %s has vanished, with snapshot %s of %s that nobody has given up", a.site.Name, name, s.ID, s.Function)
+		case a.w.holds[s.ID]:
+			a.w.violation("site %s: %s has vanished, with snapshot %s of %s that is held", a.site.Name, name, s.ID, s.Function)
+		case !newer:
+			a.w.violation("site %s: %s has vanished, the last recovery point of %s", a.site.Name, name, s.Function)
+		default:
+			a.w.tally.count(a.w.tally.operations, "recovery point deleted, at one site")
+		}
+	}
+}
+
 // checkPacks looks whether all packs that were read once are still there.
 func (a *auditor) checkPacks(ctx context.Context) {
 	a.w.t.Helper()
@@ -130,7 +183,7 @@ func (a *auditor) checkPromises() {
 	a.w.t.Helper()
 	has := a.snapshots()
 	for id, p := range a.w.promised {
-		if p.durable[a.site.Name] && !has[id] {
+		if p.durable[a.site.Name] && !has[id] && !a.w.given[id] {
 			a.w.violation("snapshot %s of %s was reported durable at site %s and is not there", id, p.function, a.site.Name)
 		}
 	}

@@ -56,6 +56,12 @@ type (
 		Rows int64      `json:"rows"`
 		Data streamText `json:"data"`
 	}
+	markText struct {
+		Condemn struct {
+			Snapshots map[string]string `json:"snapshots"`
+			Commits   []string          `json:"commits"`
+		} `json:"condemn"`
+	}
 	streamText struct {
 		Kind  byte   `json:"kind"`
 		Root  string `json:"root"`
@@ -73,6 +79,7 @@ const (
 	packsKept  = 300
 	footerKind = 0xff
 	commitKind = 0xfe
+	markKind   = 0xfd
 )
 
 // openReader reads what a repository is and unwraps its key.
@@ -159,10 +166,10 @@ func (r *reader) open(aead cipher.AEAD, offset int, sealed []byte, kind byte, na
 	return aead.Open(nil, nonce, sealed, data)
 }
 
-// commits lists the names of all commits in their order.
-func (r *reader) commits(ctx context.Context) ([]string, error) {
+// names lists all commits, or marks, in their order.
+func (r *reader) names(ctx context.Context, prefix string) ([]string, error) {
 	var names []string
-	err := r.store.List(ctx, "c/", "", func(info storage.Info) error {
+	err := r.store.List(ctx, prefix, "", func(info storage.Info) error {
 		names = append(names, info.Name)
 		return nil
 	})
@@ -170,24 +177,34 @@ func (r *reader) commits(ctx context.Context) ([]string, error) {
 }
 
 func (r *reader) commit(ctx context.Context, name string) (*commitText, error) {
+	var c commitText
+	return &c, r.document(ctx, name, "BKDCMIT1", "backupd/1 commit", commitKind, &c)
+}
+
+func (r *reader) mark(ctx context.Context, name string) (*markText, error) {
+	var m markText
+	return &m, r.document(ctx, name, "BKDMARK1", "backupd/1 mark", markKind, &m)
+}
+
+// document reads a sealed JSON document.
+func (r *reader) document(ctx context.Context, name, magic, purpose string, kind byte, into any) error {
 	object, err := r.get(ctx, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	aead, err := r.sealer(object, "BKDCMIT1", "backupd/1 commit")
+	aead, err := r.sealer(object, magic, purpose)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	packed, err := r.open(aead, headBytes, object[headBytes:], commitKind, []byte(name))
+	packed, err := r.open(aead, headBytes, object[headBytes:], kind, []byte(name))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	text, err := r.zstd.DecodeAll(packed, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	var c commitText
-	return &c, json.Unmarshal(text, &c)
+	return json.Unmarshal(text, into)
 }
 
 // openPack is a pack that was read and compared with its name.

@@ -20,7 +20,7 @@ func (w *world) settle() {
 	w.must("", "sync")
 	known := w.allDurable()
 	for id, p := range w.promised {
-		if !known[id] {
+		if !known[id] && !w.given[id] {
 			w.violation("snapshot %s of %s was reported and is not known any more", id, p.function)
 		}
 		for _, s := range w.sites {
@@ -31,12 +31,12 @@ func (w *world) settle() {
 	for _, s := range w.sites {
 		has := s.auditor.snapshots()
 		for id := range known {
-			if !has[id] {
+			if !has[id] && !w.given[id] {
 				w.violation("snapshot %s is known as durable and is not at site %s", id, s.Name)
 			}
 		}
 		for id := range has {
-			if !known[id] {
+			if !known[id] && !w.given[id] {
 				w.violation("snapshot %s is at site %s and the program does not know of it", id, s.Name)
 			}
 		}
@@ -61,7 +61,7 @@ func (w *world) allDurable() map[string]bool {
 	for _, s := range list {
 		known[s.Snapshot] = true
 		for name, at := range s.Sites {
-			if at.State != "durable" {
+			if at.State != "durable" && !w.given[s.Snapshot] {
 				w.violation("snapshot %s of %s: %s at site %s although everything has been sent", s.Snapshot, s.Function, at.State, name)
 			}
 		}
@@ -99,8 +99,8 @@ func (w *world) rebuild() {
 		if err := json.Unmarshal([]byte(o.stdout), &out); err != nil {
 			w.t.Fatalf("%v: %s", err, o)
 		}
-		if n := len(s.auditor.snapshots()); out.Snapshots != n || len(out.Lost)+len(out.Damaged) > 0 {
-			w.violation("site %s: %d snapshots are there: %s", s.Name, n, o)
+		if n := len(s.auditor.claims); out.Snapshots != n || len(out.Lost)+len(out.Damaged) > 0 {
+			w.violation("site %s: %d commits are there: %s", s.Name, n, o)
 		}
 		if err := os.RemoveAll(data); err != nil {
 			w.t.Fatal(err)

@@ -2,9 +2,11 @@ package soak
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,7 @@ func newSoaking(t *testing.T, pair *testenv.SitePair, rnd *rand.Rand, total *tal
 	if rnd.IntN(2) == 0 {
 		s.spool = "128MiB"
 	}
+	s.keep = fmt.Sprintf(", keep: {last: %d}", 2+rnd.IntN(8))
 	s.configure()
 	s.start()
 	s.settle()
@@ -116,6 +119,9 @@ func (s *soaking) step() {
 		{"restore", 8, s.restore},
 		{"verify", 5, s.verify},
 		{"sync", 8, func() { s.call(s.moment(), "sync") }},
+		{"prune", 6, func() { s.call(s.moment(), "prune") }},
+		{"sweep", 12, func() { s.call(s.moment(), "sweep") }},
+		{"hold", 3, s.hold},
 		{"power loss", 12, s.power},
 		{"fault", 12, s.spoil},
 		{"peace", 100 / settleEvery, s.peace},
@@ -238,6 +244,35 @@ func (s *soaking) verify() {
 	s.t.Helper()
 	level := []string{"L2", "L2", "L5"}[s.rand.IntN(3)]
 	s.call(s.moment(), "verify", "--from", s.sites[s.rand.IntN(2)].Name, "--level", level)
+}
+
+// hold keeps a recovery point, or lets go of one.
+func (s *soaking) hold() {
+	s.t.Helper()
+	ids := slices.Sorted(maps.Keys(s.sites[0].auditor.snapshots()))
+	if len(ids) == 0 {
+		return
+	}
+	id := ids[s.rand.IntN(len(ids))]
+	if s.holds[id] {
+		delete(s.holds, id) // from the moment on at which it is asked for
+		s.call(s.moment(), "release", id)
+		return
+	}
+	// It may be on its way out already: then it is refused, which is no fault.
+	c := s.begin(s.order(), "hold", id, "--reason", "soak")
+	if !c.over(s.moment()) {
+		c.kill()
+	}
+	o := c.outcome()
+	if o.code == 0 {
+		s.holds[id] = true
+	}
+	if s.given[id] {
+		s.tally.count(s.tally.operations, "hold of what was given up")
+		return
+	}
+	s.judge(o)
 }
 
 // power takes the power away from a snapshot or a service.

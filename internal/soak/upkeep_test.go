@@ -3,6 +3,7 @@ package soak
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/testenv"
@@ -106,6 +107,49 @@ func TestComparisonKilledAtEveryPoint(t *testing.T) {
 	w.killAt(crash.CompareDoubted, "sync")
 	w.catalogIsWhole()
 	w.settle()
+}
+
+// Recovery points are given up and deleted, and mostly dead packs written anew,
+// wherever the program is killed meanwhile: what a site still claims is whole.
+func TestSweepKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.keep = ", keep: {last: 2}"
+	w.configure()
+	w.startTraffic(seed(t))
+	w.start()
+	w.settle()
+	for _, point := range sweepPoints {
+		w.killSweep(point)
+		w.check()
+	}
+	w.must("", "sweep")
+	w.settle()
+	w.rebuild()
+	if n := w.tally.operations["recovery point deleted, at one site"]; n < 10 {
+		t.Errorf("only %d recovery points were deleted", n)
+	}
+}
+
+// killSweep takes and gives up recovery points until there is something to do
+// for a sweep that comes by the point.
+func (w *world) killSweep(point crash.Name) {
+	w.t.Helper()
+	for range 10 {
+		w.note(w.must("", "snapshot", "--json"))
+		w.must("", "prune")
+		time.Sleep(1100 * time.Millisecond) // the time of grace
+		w.tally.count(w.tally.operations, "sweep")
+		o := w.run(string(point), "sweep")
+		if o.killed {
+			w.tally.count(w.tally.kills, o.point)
+			return
+		}
+		if o.code != 0 {
+			w.t.Fatalf("status 0 was wanted: %s", o)
+		}
+	}
+	w.t.Errorf("it never came by %s", point)
 }
 
 // loseHost loses everything but the sites and the escrow, and makes the catalog

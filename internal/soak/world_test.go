@@ -28,6 +28,7 @@ type world struct {
 	dir    string // keys and configuration
 	data   string // data directory
 	ident  string // file of the identity
+	keep   string // rules of the functions
 	spool  string // its bound; the program divides it by a number of its own
 	pg     *testenv.PG
 	books  []*book
@@ -36,6 +37,8 @@ type world struct {
 	escrow *age.X25519Identity
 
 	promised map[string]*promise // what the program has said of a snapshot, by id
+	given    map[string]bool     // snapshots and commits that marks have given up
+	holds    map[string]bool     // snapshots that are held
 	caught   *[]string           // where violations go that a test wants; nil: they fail it
 }
 
@@ -57,7 +60,7 @@ type promise struct {
 
 func newWorld(t *testing.T, pg *testenv.PG, pair *testenv.SitePair, tl *tally) *world {
 	t.Helper()
-	w := &world{t: t, bin: program(t), dir: t.TempDir(), pg: pg, tally: tl, promised: map[string]*promise{}}
+	w := &world{t: t, bin: program(t), dir: t.TempDir(), pg: pg, tally: tl, promised: map[string]*promise{}, given: map[string]bool{}, holds: map[string]bool{}}
 	w.data, w.ident, w.spool = w.path("data"), w.path("identity.txt"), "32GiB"
 	var err error
 	if w.escrow, err = age.GenerateX25519Identity(); err != nil {
@@ -106,7 +109,7 @@ func (w *world) configure() { w.configureFor(w.path("backupd.yaml"), w.data) }
 func (w *world) configureFor(file, data string) {
 	w.t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
+	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nsweep: {grace: 1h}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
 		data, w.spool, w.ident, w.escrow.Recipient())
 	for _, s := range w.sites {
 		fmt.Fprintf(&text, "  %s: {kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q}\n",
@@ -114,7 +117,7 @@ func (w *world) configureFor(file, data string) {
 	}
 	fmt.Fprintf(&text, "sources:\n  market: {kind: postgres, url: %q, connections: 3, max_snapshot_age: 10m}\nfunctions:\n", w.pg.URL())
 	for _, b := range w.books {
-		fmt.Fprintf(&text, "  %s: {source: market, schemas: [%s], rpo: 10s, rto: 1h}\n", b.function, b.function)
+		fmt.Fprintf(&text, "  %s: {source: market, schemas: [%s], rpo: 10s, rto: 1h%s}\n", b.function, b.function, w.keep)
 	}
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		w.t.Fatal(err)
