@@ -56,11 +56,18 @@ func (r *Repository) compareDue(site string) (bool, error) {
 	return err == nil && (since >= compareEvery || since < 0), err
 }
 
+// errUpkeep: something else compares, deletes or rewrites now.
+var errUpkeep = errors.New("other upkeep is under way")
+
 // compare lists everything that a site holds and compares names and sizes with
 // what it must hold. What is missing or of another length is queued for it;
-// snapshots that the catalog does not know are taken in.
+// snapshots that the catalog does not know are taken in. It does not wait for
+// other upkeep, which may be about a site that hangs, but returns errUpkeep.
 func (r *Repository) compare(ctx context.Context, site Site) (Compared, error) {
-	r.upkeep.Lock()
+	if !r.upkeep.TryLock() {
+		return Compared{}, errUpkeep
+	}
+	defer r.wake() // whoever was put off
 	defer r.upkeep.Unlock()
 	return r.compareLocked(ctx, site)
 }

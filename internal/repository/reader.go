@@ -3,17 +3,16 @@ package repository
 import (
 	"context"
 	"crypto/cipher"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/saypro/backupd/internal/catalog"
-	"github.com/saypro/backupd/internal/storage"
 )
 
 // FallThrough tells that an object could not be had from one site and was
@@ -32,9 +31,13 @@ type Reader struct {
 	notify func(FallThrough)
 	packs  map[Digest]int64 // that the snapshot names, with their sizes
 
+	patience time.Duration // readPatience, shorter in tests
+	// patient is set when a site that is slow has what no other one has.
+	patient atomic.Bool
+
 	mu    sync.Mutex
 	aeads map[uint32]openedPack // by ordinal
-	down  map[string]time.Time  // sites that did not answer, and since when
+	rests map[string]rest       // of sites that did not answer
 	bytes map[string]int64      // read from each site
 }
 
@@ -42,9 +45,6 @@ type openedPack struct {
 	pack catalog.Pack
 	aead cipher.AEAD
 }
-
-// siteRest is how long a site that did not answer is asked last.
-const siteRest = 30 * time.Second
 
 // Reader returns a reader of the snapshot that asks the named sites, in that
 // order, or all in the configured order when none is named. notify, when not
@@ -56,7 +56,7 @@ func (r *Repository) Reader(s *Snapshot, sites []string, notify func(FallThrough
 	}
 	rd := &Reader{
 		repo: r, sites: chosen, notify: notify, packs: make(map[Digest]int64, len(s.Packs)),
-		aeads: map[uint32]openedPack{}, down: map[string]time.Time{}, bytes: map[string]int64{},
+		aeads: map[uint32]openedPack{}, rests: map[string]rest{}, patience: readPatience, bytes: map[string]int64{},
 	}
 	for _, p := range s.Packs {
 		rd.packs[p.SHA256] = p.Size
@@ -296,19 +296,19 @@ func (rd *Reader) fetchSpan(ctx context.Context, d *zstd.Decoder, name *namer, s
 		return err
 	}
 	object := catalog.PackName(pack.pack.SHA256)
-	var errs []error
-	for _, site := range rd.order() {
-		contents, err := rd.readSpan(ctx, d, name, site, object, pack, span)
-		if err == nil {
-			return useAll(contents, span, use)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		errs = append(errs, err)
-		rd.passOver(site, object, err)
+	contents, err := rd.ask(ctx, object, spanLength(span), func(ctx context.Context, site Site) ([]byte, error) {
+		return rd.readSpan(ctx, d, name, site, object, pack, span)
+	})
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(errs...))
+	return useAll(contents, span, use)
+}
+
+// spanLength is how many bytes of a pack a span takes up.
+func spanLength(span []place) int64 {
+	first, last := span[0].at, span[len(span)-1].at
+	return int64(last.Offset) + int64(last.Stored) - int64(first.Offset)
 }
 
 func useAll(contents []byte, span []place, use func([]byte) error) error {
@@ -324,8 +324,7 @@ func useAll(contents []byte, span []place, use func([]byte) error) error {
 // readSpan reads, opens and checks every chunk of the span before any is used,
 // so that bad bytes from one site can be replaced by good ones from another.
 func (rd *Reader) readSpan(ctx context.Context, d *zstd.Decoder, name *namer, site Site, object string, pack openedPack, span []place) ([]byte, error) {
-	first, last := span[0].at, span[len(span)-1].at
-	length := int64(last.Offset) + int64(last.Stored) - int64(first.Offset)
+	first, length := span[0].at, spanLength(span)
 	body, err := site.Store.Get(ctx, object, int64(first.Offset), length)
 	if err != nil {
 		return nil, err
@@ -396,34 +395,4 @@ func (rd *Reader) pack(ordinal uint32) (openedPack, error) {
 		rd.aeads[ordinal] = o
 	}
 	return o, err
-}
-
-// order returns the sites to ask: as configured, those that did not answer a
-// moment ago last.
-func (rd *Reader) order() []Site {
-	rd.mu.Lock()
-	defer rd.mu.Unlock()
-	var up, rest []Site
-	now := rd.repo.clock.Now()
-	for _, s := range rd.sites {
-		if since, ok := rd.down[s.Name]; ok && now.Sub(since) < siteRest {
-			rest = append(rest, s)
-			continue
-		}
-		up = append(up, s)
-	}
-	return append(up, rest...)
-}
-
-// passOver notes that a site did not help. One that has the object wrong may
-// have the next one right; one that does not answer is asked last for a while.
-func (rd *Reader) passOver(site Site, object string, err error) {
-	if !storage.Permanent(err) && !errors.Is(err, ErrCorrupt) {
-		rd.mu.Lock()
-		rd.down[site.Name] = rd.repo.clock.Now()
-		rd.mu.Unlock()
-	}
-	if rd.notify != nil {
-		rd.notify(FallThrough{Site: site.Name, Object: object, Reason: err.Error()})
-	}
 }

@@ -40,16 +40,28 @@ type bench struct {
 // snapshot that a site claims must be readable from that site alone.
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchOn(t, nil)
+}
+
+// newBenchOn is newBench on the given stores, on directories where there are
+// none.
+func newBenchOn(t *testing.T, stores map[string]storage.Store) *bench {
+	t.Helper()
 	b := &bench{roots: map[string]string{}, clock: clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
 	b.daemon, b.escrow = newIdentity(t), newIdentity(t)
-	base := t.TempDir()
+	_ = t.TempDir() // what tests put there is to be removed after the checks, so it must be made before them
+	base := keptDir(t)
 	b.options = Options{
 		Spool: filepath.Join(base, "spool"), Identities: []age.Identity{b.daemon},
 		Clock: b.clock, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, name := range []string{"onsite", "cloud"} {
-		b.roots[name] = filepath.Join(base, name)
-		b.options.Sites = append(b.options.Sites, Site{Name: name, Store: openDir(t, name, b.roots[name])})
+		store := stores[name]
+		if store == nil {
+			b.roots[name] = filepath.Join(base, name)
+			store = openDir(t, name, b.roots[name])
+		}
+		b.options.Sites = append(b.options.Sites, Site{Name: name, Store: store})
 	}
 	b.openCatalog(t, filepath.Join(base, "catalog.db"))
 	if _, err := Init(t.Context(), b.options, []age.Recipient{b.daemon.Recipient(), b.escrow.Recipient()}); err != nil {
@@ -64,6 +76,25 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	return b
+}
+
+// keptDir is a temporary folder that stays when the test fails.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	path, err := os.MkdirTemp("", "backupd-repository-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the broken repository is kept for a look: %s", path)
+			return
+		}
+		if err := os.RemoveAll(path); err != nil {
+			t.Error(err)
+		}
+	})
+	return path
 }
 
 func newIdentity(t *testing.T) *age.X25519Identity {

@@ -111,6 +111,9 @@ func (r *Repository) bringInStep(ctx context.Context, site Site, known *bool) er
 		}
 		r.uploads.setPhase(site.Name, SiteComparing)
 		found, err := r.compare(ctx, site)
+		if errors.Is(err, errUpkeep) {
+			return nil // the next look does it; meanwhile the site gets its copies
+		}
 		if err != nil {
 			return err
 		}

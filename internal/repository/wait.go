@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
@@ -118,6 +119,13 @@ func (r *Repository) worthWaiting(states map[string]SiteState, start time.Time, 
 	return false
 }
 
+// notHere reports whether a site has said that it does not hold this
+// repository, and so nothing that it was given: the bucket was made anew, or
+// another one is in its place.
+func notHere(err error) bool {
+	return errors.Is(err, ErrNoRepository) || errors.Is(err, ErrOtherRepository) || errors.Is(err, storage.ErrNoBucket)
+}
+
 // siteStates tells the state of a snapshot at every configured site.
 func (r *Repository) siteStates(s *catalog.Snapshot) (map[string]SiteState, error) {
 	copies, err := r.catalog.CopyStates(s, r.siteNames())
@@ -127,6 +135,9 @@ func (r *Repository) siteStates(s *catalog.Snapshot) (map[string]SiteState, erro
 	out := map[string]SiteState{}
 	for site, c := range copies {
 		st := SiteState{State: StateMissing, Durable: c.Durable, Error: c.Fault}
+		if f, failing := r.uploads.failure(site); failing && c.Fault == "" && notHere(f.err) {
+			c.Fault, st.Error = f.err.Error(), f.err.Error()
+		}
 		switch {
 		case c.Fault != "" && !c.Durable.IsZero():
 			st.State = StateDamaged

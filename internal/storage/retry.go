@@ -187,6 +187,11 @@ func (r *retrying) Get(ctx context.Context, name string, offset, length int64) (
 	return g, nil
 }
 
+// enoughBytes is how much must come through for a connection to count as one
+// that works. A site that breaks off after a few bytes each time would be read
+// in crumbs for hours otherwise.
+const enoughBytes = 4 << 10
+
 // resuming reads a range and opens what is left of it again when the reading
 // breaks off.
 type resuming struct {
@@ -195,7 +200,8 @@ type resuming struct {
 	name           string
 	offset, length int64 // of what is left; length -1: to the end
 	body           io.ReadCloser
-	failures       int // since bytes last came
+	failures       int   // since enough bytes came
+	came           int64 // bytes since the last failure
 }
 
 func (g *resuming) open() error {
@@ -210,7 +216,9 @@ func (g *resuming) Read(p []byte) (int, error) {
 	for {
 		n, err := g.body.Read(p)
 		if n > 0 {
-			g.failures = 0
+			if g.came += int64(n); g.came >= enoughBytes {
+				g.failures = 0
+			}
 			g.offset += int64(n)
 			if g.length > 0 {
 				g.length -= int64(n)
@@ -230,6 +238,7 @@ func (g *resuming) Read(p []byte) (int, error) {
 
 // resume opens the rest after a failure, or returns the last error.
 func (g *resuming) resume(err error) error {
+	g.came = 0
 	_ = g.body.Close() // broken
 	g.body = io.NopCloser(failed{err})
 	for g.r.again(g.ctx, g.failures, err) {
