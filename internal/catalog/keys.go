@@ -127,3 +127,25 @@ func (c *Catalog) PacksByKey() (map[[8]byte]SealedPacks, error) {
 	})
 	return out, err
 }
+
+// PackOfKey returns the newest pack that is sealed with a key and that a site
+// holds; ok is false when there is none.
+func (c *Catalog) PackOfKey(key [8]byte, site string) (p Pack, ok bool, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		faults := tx.Bucket(bucketFaults).Bucket([]byte(site))
+		cur := tx.Bucket(bucketPacks).Cursor()
+		for k, v := cur.Last(); k != nil && !ok; k, v = cur.Prev() {
+			if p, err = decodePack(v); err != nil {
+				return err
+			}
+			name := PackName(p.SHA256)
+			gone, err := isGone(tx, k)
+			if err != nil {
+				return err
+			}
+			ok = p.Key == key && !gone && !waits(tx, site, name) && (faults == nil || faults.Get([]byte(name)) == nil)
+		}
+		return nil
+	})
+	return p, ok, err
+}

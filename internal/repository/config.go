@@ -218,6 +218,9 @@ func siteConfig(ctx context.Context, site Site) (is identity, err error) {
 // last, because it says that the rest is there.
 func remember(cat *catalog.Catalog, c *config, is identity) error {
 	for name, wrapped := range is.wrapped {
+		if _, err := countRecipients(wrapped); err != nil {
+			continue // somebody put it there; it opens nothing
+		}
 		if err := cat.AddKey(name, wrapped); err != nil {
 			return err
 		}

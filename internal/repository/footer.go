@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"crypto/cipher"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -14,42 +15,77 @@ import (
 
 // readFooter reads the header and the footer of one pack at a site.
 func (r *Repository) readFooter(ctx context.Context, site Site, info storage.Info) (p catalog.Pack, chunks []catalog.Chunk, err error) {
+	p, entries, _, err := openPackAt(ctx, r.keys, site, info)
+	return p, chunksOf(entries), err
+}
+
+// openPackAt reads the header and the footer of one pack at a site, and returns
+// what it says of its chunks and what opens them.
+func openPackAt(ctx context.Context, ring *keyring, site Site, info storage.Info) (p catalog.Pack, entries []footerEntry, aead cipher.AEAD, err error) {
 	digest, err := hex.DecodeString(info.Name[strings.LastIndexByte(info.Name, '/')+1:])
 	if err != nil || len(digest) != 32 || info.Size < headerSize+trailerSize || info.Size > maxPack {
-		return p, nil, fmt.Errorf("%w: neither its name nor its size is that of a pack", ErrCorrupt)
+		return p, nil, nil, fmt.Errorf("%w: neither its name nor its size is that of a pack", ErrCorrupt)
 	}
 	copy(p.SHA256[:], digest)
 	p.Size = info.Size
 	head, err := readRange(ctx, site, info.Name, 0, headerSize)
 	if err != nil {
-		return p, nil, err
+		return p, nil, nil, err
 	}
 	id, salt, err := parseHeader(packMagic, head)
 	if err != nil {
-		return p, nil, err
+		return p, nil, nil, err
 	}
 	p.Key, p.Salt = id, salt
-	key, err := r.keys.get(id)
+	key, err := ring.get(id)
 	if err != nil {
-		return p, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return p, nil, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
+	tail, err := readTail(ctx, site, info)
+	if err != nil {
+		return p, nil, nil, err
+	}
+	if aead, err = key.sealer(purposePack, salt[:]); err != nil {
+		return p, nil, nil, err
+	}
+	entries, err = openFooter(aead, key.repo, tail, info.Size)
+	return p, entries, aead, err
+}
+
+// readTail returns the end of a pack: its sealed footer and what follows.
+func readTail(ctx context.Context, site Site, info storage.Info) ([]byte, error) {
 	tail, err := readRange(ctx, site, info.Name, info.Size-trailerSize, trailerSize)
 	if err != nil {
-		return p, nil, err
+		return nil, err
 	}
 	length := int64(binary.BigEndian.Uint32(tail)) + trailerSize
 	if length > info.Size-headerSize {
-		return p, nil, fmt.Errorf("%w: its footer does not fit", ErrCorrupt)
+		return nil, fmt.Errorf("%w: its footer does not fit", ErrCorrupt)
 	}
-	if tail, err = readRange(ctx, site, info.Name, info.Size-length, length); err != nil {
-		return p, nil, err
-	}
-	aead, err := key.sealer(purposePack, salt[:])
+	return readRange(ctx, site, info.Name, info.Size-length, length)
+}
+
+// openEntry opens one chunk of a pack, sealed at the offset, and compares its
+// content with its name; first is the key that names chunks.
+func openEntry(first *masterKey, aead cipher.AEAD, e footerEntry, offset int64, sealed []byte) error {
+	encoded, err := aead.Open(nil, sealNonce(offset), sealed, additional(first.repo, byte(e.Kind), e.ID[:]))
 	if err != nil {
-		return p, nil, err
+		return fmt.Errorf("%w: chunk does not decrypt", ErrCorrupt)
 	}
-	entries, err := openFooter(aead, r.id, tail, info.Size)
-	return p, chunksOf(entries), err
+	dec, err := newDecoder()
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	content, err := decode(dec, nil, encoded, e.Raw)
+	if err != nil {
+		return err
+	}
+	idKey, err := first.derive(purposeChunk, nil, 32)
+	if err == nil && newNamer(idKey).id(e.Kind, content) != e.ID {
+		err = fmt.Errorf("%w: chunk is not the one that its name says", ErrCorrupt)
+	}
+	return err
 }
 
 func readRange(ctx context.Context, site Site, name string, offset, length int64) ([]byte, error) {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/saypro/backupd/internal/catalog"
 )
 
@@ -110,6 +112,106 @@ func TestGoldenKeys(t *testing.T) {
 		fmt.Fprintf(&out, "%s %x %x\n", purpose, plain, salted)
 	}
 	golden(t, "keys.txt", out.Bytes())
+	var further bytes.Buffer
+	second := secondKey(t, key)
+	fmt.Fprintf(&further, "key id %s\n%s %x\n", second.id, purposeVouch, second.vouch)
+	golden(t, "keys-further.txt", further.Bytes())
+}
+
+// secondKey is a further key, vouched for by the first.
+func secondKey(t *testing.T, first *masterKey) *masterKey {
+	t.Helper()
+	key, err := newMasterKey(bytes.Repeat([]byte{8}, 32), first.repo)
+	if err == nil {
+		key.vouch, err = first.vouchFor(key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// goldenIdentity opens the wrapped keys of testdata.
+const goldenIdentity = "AGE-SECRET-KEY-1DKGPHHU7KKZT3PYD3CTWGY0PLGHV5RE4KVG3MFSFJPKWS528V5USKDY5AC"
+
+// TestGoldenWrappedKeys opens keys that an earlier build wrapped: the first one,
+// which vouches for a further one.
+func TestGoldenWrappedKeys(t *testing.T) {
+	id, err := age.ParseX25519Identity(goldenIdentity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := fixedKey(t)
+	ring := &keyring{first: first.id, keys: map[keyID]*masterKey{}}
+	for _, key := range []*masterKey{first, secondKey(t, first)} {
+		path := filepath.Join("testdata", key.id.String()+".age")
+		if *update {
+			wrapped, err := key.wrap([]age.Recipient{id.Recipient(), newIdentity(t).Recipient()})
+			if err == nil {
+				err = os.WriteFile(path, wrapped, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		wrapped, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := countRecipients(wrapped); n != 2 || err != nil {
+			t.Errorf("%s is wrapped for %d (%v)", path, n, err)
+		}
+		if err := ring.take(keyName(key.id.String()), wrapped, []age.Identity{id}, first.repo); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ring.get(key.id); err != nil || !bytes.Equal(got.secret, key.secret) {
+			t.Errorf("%s holds another secret (%v)", path, err)
+		}
+	}
+}
+
+// TestGoldenMark reads a mark that an earlier build wrote.
+func TestGoldenMark(t *testing.T) {
+	key := fixedKey(t)
+	path := filepath.Join("testdata", "mark.bin")
+	m := mark{
+		Format: 1, Writer: "0badcafe", Sequence: 8, Time: time.Date(2026, 3, 1, 12, 0, 0, 1e6, time.UTC), Key: secondKey(t, key).id.String(),
+		Hold:    &holdMark{Snapshot: "a1b2c3d4e5f6", Reason: "audit 2026"},
+		Condemn: &condemnMark{Snapshots: map[string]string{"0102030405ff": "no rule keeps it"}, Commits: []string{"c/2026/03/01/115900.000-0badcafe-6"}, Packs: []Digest{{1}}},
+	}
+	name := "g/2026/03/01/120000.001-0badcafe-8"
+	if markName(&m) != name {
+		t.Errorf("a mark is named %s", markName(&m))
+	}
+	if *update {
+		object, err := sealObject(key, markSeal, name, m)
+		if err == nil {
+			err = os.WriteFile(path, object, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	object, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := openMark(ringOf(key), name, object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.MarshalIndent(got, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "mark.json", append(text, '\n'))
+	if _, err := openMark(ringOf(key), "g/2026/03/01/120000.001-0badcafe-9", object); err == nil {
+		t.Error("a mark opens under another name")
+	}
+	// A mark does not pass for a commit, nor a commit for a mark.
+	if _, err := openCommitObject(ringOf(key), name, append([]byte(commitMagic), object[8:]...)); err == nil {
+		t.Error("a mark opens as a commit")
+	}
 }
 
 func TestGoldenNode(t *testing.T) {

@@ -26,7 +26,8 @@ type keyring struct {
 var errNotOurs = errors.New("it does not belong to this repository")
 
 // openAll opens every wrapped key that one of the identities opens; locked are
-// the others, with the reason of each. The first key must be among them.
+// the others, with the reason of each. The first key must be among them. Objects
+// that turn out to hold no key of the repository are taken out of is.
 func openAll(is identity, identities []age.Identity) (ring *keyring, locked map[keyID]error, err error) {
 	c, err := parseConfig(is.config)
 	if err != nil {
@@ -51,24 +52,21 @@ func openAll(is identity, identities []age.Identity) (ring *keyring, locked map[
 			}
 			if err := ring.take(name, is.wrapped[name], identities, repo); err != nil {
 				locked[id] = worse(locked[id], fmt.Errorf("%s: %w", name, err))
+				if errors.Is(err, ErrCorrupt) {
+					delete(is.wrapped, name)
+				}
 				continue
 			}
 			delete(locked, id)
 		}
+		if ring.keys[ring.first] == nil && locked[ring.first] == nil {
+			return nil, nil, fmt.Errorf("%w: %s is nowhere", ErrWrongKey, keyName(ring.first.String()))
+		}
 		if ring.keys[ring.first] == nil {
-			return nil, nil, errors.Join(locked[ring.first], missingKey(is.wrapped, ring.first))
+			return nil, nil, locked[ring.first]
 		}
 	}
 	return ring, locked, nil
-}
-
-func missingKey(wrapped map[string][]byte, id keyID) error {
-	for name := range wrapped {
-		if of, err := keyIDOf(name); err == nil && of == id {
-			return nil // and it is said already why it does not open
-		}
-	}
-	return fmt.Errorf("%w: key %s is nowhere", ErrWrongKey, id)
 }
 
 // worse returns the one of two reasons that says more: that a wrapped key is

@@ -115,6 +115,9 @@ func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error
 	if err := r.look(ctx, site, e); !errors.Is(err, ErrCorrupt) {
 		return err
 	}
+	if err := r.mayDelete(); err != nil {
+		return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: %w", errStuck, err)}
+	}
 	good, err := r.goodBytes(ctx, site, e)
 	if err != nil {
 		return err
