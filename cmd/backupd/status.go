@@ -56,6 +56,9 @@ func statusOutcome(s engine.Status) error {
 	default:
 		return fmt.Errorf("%w: functions %s", engine.ErrDegraded, strings.Join(bad, ", "))
 	}
+	if len(s.Reasons) > 0 {
+		return fmt.Errorf("%w: %s", engine.ErrDegraded, strings.Join(s.Reasons, "; "))
+	}
 	if s.Degraded {
 		return engine.ErrDegraded
 	}

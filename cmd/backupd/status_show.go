@@ -25,11 +25,34 @@ func (a *app) showStatus(s engine.Status) error {
 	for _, site := range s.Sites {
 		a.showSite(&b, s, site)
 	}
+	a.showRest(&b, s)
 	if err := proven.explain(&b, a.style); err != nil {
 		return err
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
+}
+
+// showRest shows what belongs to no function and to no one site.
+func (a *app) showRest(b *strings.Builder, s engine.Status) {
+	fmt.Fprintf(b, "spool  %s\n", a.spool(s.Spool))
+	if u := s.Upkeep; u != nil {
+		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.due(u.Next, s))
+	}
+	for _, reason := range s.Reasons {
+		fmt.Fprintf(b, "%s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+}
+
+func (a *app) lastRun(r *engine.Run, s engine.Status) string {
+	switch {
+	case r == nil:
+		return "never"
+	case r.Error != "":
+		return a.style.Bad("FAILED") + " " + show.Ago(r.Started, s.Time)
+	default:
+		return show.Ago(r.Started, s.Time)
+	}
 }
 
 func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.FunctionStatus, proven levelsSeen) {
@@ -106,8 +129,13 @@ func (a *app) showSite(b *strings.Builder, s engine.Status, site engine.SiteStat
 	if site.QueuedObjects > 0 {
 		fmt.Fprintf(b, ", %s waiting, %s", show.Plural(int(site.QueuedObjects), "object"), show.Bytes(site.QueuedBytes))
 	}
-	if !site.OldestQueued.IsZero() {
-		fmt.Fprintf(b, ", the oldest since %s", show.TimeAgo(site.OldestQueued, s.Time))
+	if site.LagSeconds == nil {
+		fmt.Fprintf(b, ", no recovery point of %s", site.LagFunction)
+	} else if *site.LagSeconds > 0 {
+		fmt.Fprintf(b, ", %s behind in %s", show.Seconds(*site.LagSeconds), site.LagFunction)
+	}
+	if site.FaultCount > 0 {
+		fmt.Fprintf(b, ", %s", a.style.Bad(show.Plural(site.FaultCount, "object")+" missing or wrong"))
 	}
 	if site.Error != "" {
 		fmt.Fprintf(b, ": %s", show.Text(site.Error))

@@ -79,5 +79,8 @@ func summary(s engine.Status, err error) string {
 			return f.Function + " is degraded, but within its RPO"
 		}
 	}
+	if len(s.Reasons) > 0 {
+		return "all functions are within their RPO, but " + s.Reasons[0]
+	}
 	return fmt.Sprintf("all %d functions are within their RPO at every site", len(s.Functions))
 }

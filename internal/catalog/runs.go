@@ -14,7 +14,6 @@ const (
 	RunRestore  = "restore"
 	RunPrune    = "prune"
 	RunSweep    = "sweep"
-	RunLocks    = "locks"
 )
 
 // Run is one attempt to do something: a snapshot, a restore, a sweep. It is recorded

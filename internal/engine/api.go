@@ -129,12 +129,31 @@ type Status struct {
 	// Serving is true when the running service answered, false when the
 	// catalog was read without one: then nothing is being captured.
 	Serving bool `json:"serving"`
-	// Degraded is true when any function or site is.
-	Degraded bool `json:"degraded"`
+	// Degraded is true when any function or site is, or Reasons says what is
+	// not as it should be besides, a sentence each: with what the sites hold,
+	// with the spool, with what keeps house.
+	Degraded bool     `json:"degraded"`
+	Reasons  []string `json:"reasons,omitempty"`
 	// Functions are sorted by name.
 	Functions []FunctionStatus `json:"functions"`
 	// Sites are in order of preference.
 	Sites []SiteStatus `json:"sites"`
+	// Spool is what waits on this host for the sites.
+	Spool Spool `json:"spool"`
+	// Upkeep is what gives up and deletes what no rule keeps. Nil when no
+	// function has rules: everything is kept.
+	Upkeep *Upkeep `json:"upkeep"`
+}
+
+// Upkeep is what gives up and deletes what no rule keeps.
+type Upkeep struct {
+	// LastPrune is the last prune of all functions, LastSweep the last sweep;
+	// nil when there was none.
+	LastPrune *Run `json:"last_prune"`
+	LastSweep *Run `json:"last_sweep"`
+	// Next is when the service does both next, UTC; zero when it does so now,
+	// or nobody does.
+	Next time.Time `json:"next,omitzero"`
 }
 
 // FunctionStatus is how well the promises of one function are being kept.
@@ -198,9 +217,10 @@ type FunctionAtSite struct {
 	Proof *Proof `json:"proof"`
 }
 
-// Run is one attempt at a snapshot.
+// Run is one attempt at a snapshot, a prune or a sweep.
 type Run struct {
-	// Snapshot is the ID of what came of it; empty when it failed.
+	// Snapshot is the ID of what came of it; empty when it failed, and when
+	// none was to be made.
 	Snapshot string `json:"snapshot,omitempty"`
 	// Started is when it began, UTC.
 	Started time.Time `json:"started"`
@@ -215,6 +235,8 @@ type SiteStatus struct {
 	// Site is its name, Kind one of "minio", "s3" and "dir".
 	Site string `json:"site"`
 	Kind string `json:"kind"`
+	// State is what it is at, as in SiteReport.
+	State string `json:"state"`
 	// Reachable is whether the last contact succeeded. Nil when there was no
 	// contact since the service started.
 	Reachable *bool `json:"reachable"`
@@ -223,8 +245,11 @@ type SiteStatus struct {
 	// QueuedObjects and QueuedBytes wait in the outbox for this site.
 	QueuedObjects int64 `json:"queued_objects"`
 	QueuedBytes   int64 `json:"queued_bytes"`
-	// OldestQueued is since when the oldest of them waits, UTC.
-	OldestQueued time.Time `json:"oldest_queued,omitzero"`
+	// LagSeconds and LagFunction say how far it is behind, FaultCount how many
+	// objects are known to be missing or wrong there, as in SiteReport.
+	LagSeconds  *float64 `json:"lag_seconds"`
+	LagFunction string   `json:"lag_function,omitempty"`
+	FaultCount  int      `json:"fault_count"`
 	// Error is the last error, if the site is not reachable.
 	Error string `json:"error,omitempty"`
 }

@@ -79,7 +79,7 @@ type SweepResult struct {
 	// DeletedCommits are those of snapshots that were given up, and those that
 	// newer ones replaced. They and DeletedPacks were deleted at every site.
 	DeletedCommits repository.Amount `json:"deleted_commits"`
-	DeletedPacks     repository.Amount `json:"deleted_packs"`
+	DeletedPacks   repository.Amount `json:"deleted_packs"`
 	// Condemned are packs that nobody needs since now.
 	Condemned repository.Amount `json:"condemned"`
 	// Rewritten are packs of which little is still needed; Moved is that

@@ -49,6 +49,7 @@ type Engine struct {
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync
+	settle   time.Duration // from the start of a service to its first prune
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
@@ -57,6 +58,10 @@ type Engine struct {
 	mu      sync.Mutex
 	planner planner           // nil unless serving
 	running map[string]string // phase of each capture that runs
+	// nextSweep is when the service prunes and sweeps next; zero when it does
+	// so now, or does not.
+	nextSweep time.Time
+	scans     map[string]scan // by site, the last of each
 }
 
 const (
@@ -81,7 +86,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
-		patience: syncPatience, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{},
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
 	}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())

@@ -2,7 +2,8 @@ package engine
 
 import "time"
 
-// Hurry makes commands give up soon on a site that fails.
+// Hurry makes commands give up soon on a site that fails, and a service begin
+// soon to keep house.
 func (e *Engine) Hurry() {
-	e.patience, e.taker.Patience = 2*time.Second, time.Second
+	e.patience, e.settle, e.taker.Patience = 5*time.Second, 100*time.Millisecond, time.Second
 }

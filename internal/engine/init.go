@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/storage"
@@ -47,7 +48,7 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	// A site that fails must not keep the others from being made.
 	var errs []error
 	for _, site := range options.Sites {
-		notes, err := probeSite(ctx, site)
+		notes, err := probeSite(ctx, site.Name, cfg.Sites[site.Name], o.Clock, traffic[site.Name])
 		report.Sites[site.Name] = InitSite{State: InitPresent, Notes: notes}
 		if err != nil {
 			report.Sites[site.Name] = InitSite{State: InitFailed, Error: err.Error(), Notes: notes}
@@ -90,13 +91,13 @@ func initSite(s InitSite, what string) InitSite {
 
 // probeSite refuses a site that would overwrite objects: nothing there would be
 // safe from a mistake or an attack.
-func probeSite(ctx context.Context, site repository.Site) ([]string, error) {
-	can, err := storage.Probe(ctx, site.Store)
+func probeSite(ctx context.Context, name string, s config.Site, c clock.Clock, traffic *storage.Traffic) ([]string, error) {
+	can, err := probe(ctx, name, s, c, traffic)
 	if err != nil {
 		return nil, err
 	}
 	if err := can.Suffices(); err != nil {
-		return can.Notes, fmt.Errorf("site %s cannot hold a repository: %w", site.Name, err)
+		return can.Notes, fmt.Errorf("site %s cannot hold a repository: %w", name, err)
 	}
 	return can.Notes, nil
 }

@@ -47,14 +47,10 @@ func (e *Engine) keepSiteLocked(ctx context.Context, site string, every time.Dur
 }
 
 // describeLock tells how the objects of a site are protected, if it has a lock.
-func (e *Engine) describeLock(s *SiteReport, now time.Time) error {
+func (e *Engine) describeLock(s *SiteReport, locks repository.Locks, now time.Time) {
 	lock := e.cfg.Sites[s.Site].Lock
 	if lock == nil {
-		return nil
-	}
-	locks, err := e.repository.Locks(s.Site)
-	if err != nil {
-		return err
+		return
 	}
 	s.Lock = &SiteLock{Mode: lock.Mode, Horizon: inUTC(locks.Horizon), Objects: locks.Objects, Unprotected: locks.Unprotected}
 	if !locks.Horizon.IsZero() {
@@ -63,7 +59,6 @@ func (e *Engine) describeLock(s *SiteReport, now time.Time) error {
 	if alarm := lockAlarm(lock.For, locks, now); alarm != "" {
 		s.Reasons = append(s.Reasons, alarm)
 	}
-	return nil
 }
 
 // lockAlarm says what is wrong with the protection of a site's objects; empty

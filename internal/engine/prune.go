@@ -41,9 +41,7 @@ func (e *Engine) Prune(ctx context.Context, req PruneRequest, report progress.Re
 		return out, work()
 	}
 	return out, e.recorded(ctx, catalog.RunPrune, func(run *catalog.Run) error {
-		if len(req.Functions) == 1 {
-			run.Function = req.Functions[0]
-		}
+		run.Function = strings.Join(req.Functions, " ")
 		err := work()
 		note(run, pruneCounts(out))
 		return err

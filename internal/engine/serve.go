@@ -14,7 +14,6 @@ import (
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/schedule"
 	"github.com/saypro/backupd/internal/snapshot"
-	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -25,16 +24,20 @@ func (e *Engine) Serve(ctx context.Context) error {
 	e.sweepScratch(ctx)
 	e.reportCutShort()
 	e.startUploads(ctx)
-	var probes errgroup.Group
-	defer func() { _ = probes.Wait() }() // none returns an error
+	var others errgroup.Group
+	defer func() { _ = others.Wait() }() // none returns an error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	probes.Go(func() error {
+	others.Go(func() error {
 		e.probeSites(ctx)
 		return nil
 	})
-	probes.Go(func() error {
+	others.Go(func() error {
 		e.keepLocked(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepHouse(ctx)
 		return nil
 	})
 	s, err := schedule.New(schedule.Options{
@@ -53,11 +56,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 // so.
 func (e *Engine) probeSites(ctx context.Context) {
 	for _, name := range e.cfg.SiteOrder {
-		site, err := e.repository.Site(name)
-		if err != nil {
-			continue // SiteOrder is what the repository was opened with
-		}
-		can, err := storage.Probe(ctx, site.Store)
+		can, err := probe(ctx, name, e.cfg.Sites[name], e.clock, e.meter.traffic[name])
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,14 +17,28 @@ const maxFaults = 100
 // Sites says how every site fares. It reads the catalog and waits for no site.
 func (e *Engine) Sites(ctx context.Context) (Sites, error) {
 	out := Sites{Time: e.clock.Now().UTC(), Serving: e.serving(), Spool: e.spool(), Sites: []SiteReport{}}
+	newest, err := e.allNewest()
+	if err != nil {
+		return out, err
+	}
+	if out.Sites, err = e.reports(out.Time, newest, 0); err != nil {
+		return out, err
+	}
+	for _, s := range out.Sites {
+		out.Degraded = out.Degraded || s.Degraded
+	}
+	return out, ctx.Err()
+}
+
+// reports tells of every site. What takes a look at each of its objects may be
+// as old as maxAge.
+func (e *Engine) reports(now time.Time, newest map[string]points, maxAge time.Duration) ([]SiteReport, error) {
+	out := []SiteReport{}
 	health, err := e.repository.Health()
 	if err != nil {
 		return out, err
 	}
-	lags, err := e.lags()
-	if err != nil {
-		return out, err
-	}
+	lags := e.lags(newest)
 	traffic, err := e.meter.month()
 	if err != nil {
 		return out, err
@@ -31,17 +46,46 @@ func (e *Engine) Sites(ctx context.Context) (Sites, error) {
 	for _, name := range e.cfg.SiteOrder {
 		s := e.describeSite(name, health[name], lags[name])
 		if t, ok := traffic[name]; ok {
-			s.Traffic = describeTraffic(t, e.cfg.Sites[name].RequestPrices, out.Time)
+			s.Traffic = describeTraffic(t, e.cfg.Sites[name].RequestPrices, now)
 		}
-		s.Reasons = e.siteReasons(s, out.Time)
-		if err := e.describeLock(&s, out.Time); err != nil {
+		s.Reasons = e.siteReasons(s, now)
+		scan, err := e.scan(name, now, maxAge)
+		if err != nil {
 			return out, err
 		}
+		e.describeLock(&s, scan.locks, now)
 		s.Degraded = len(s.Reasons) > 0
-		out.Degraded = out.Degraded || s.Degraded
-		out.Sites = append(out.Sites, s)
+		out = append(out, s)
 	}
-	return out, ctx.Err()
+	return out, nil
+}
+
+// scan is what a look at everything that a site must hold has told.
+type scan struct {
+	at    time.Time
+	locks repository.Locks
+}
+
+// scan looks at everything that a site must hold, unless that was done no longer
+// than maxAge ago.
+func (e *Engine) scan(site string, now time.Time, maxAge time.Duration) (scan, error) {
+	e.mu.Lock()
+	known, ok := e.scans[site]
+	e.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < maxAge {
+		return known, nil
+	}
+	fresh := scan{at: now}
+	var err error
+	if e.cfg.Sites[site].Lock != nil {
+		if fresh.locks, err = e.repository.Locks(site); err != nil {
+			return fresh, err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.scans[site] = fresh
+	return fresh, nil
 }
 
 func (e *Engine) spool() Spool {
@@ -89,24 +133,21 @@ type lag struct {
 
 // lags returns, by site, how much older its newest recovery point is than the
 // newest at any site, of the function for which that is most.
-func (e *Engine) lags() (map[string]lag, error) {
+func (e *Engine) lags(newest map[string]points) map[string]lag {
 	out := map[string]lag{}
 	for _, site := range e.cfg.SiteOrder {
 		out[site] = lag{seconds: new(float64)}
 	}
-	for _, function := range slices.Sorted(slices.Values(e.cfg.FunctionOrder)) {
-		newest, err := e.newestPoints(function)
-		if err != nil {
-			return nil, err
-		}
-		if newest.anySite == nil {
+	for _, function := range slices.Sorted(maps.Keys(newest)) {
+		of := newest[function]
+		if of.anySite == nil {
 			continue // there is nothing to lag behind
 		}
 		for _, site := range e.cfg.SiteOrder {
-			out[site] = out[site].worse(function, newest.anySite, newest.at[site])
+			out[site] = out[site].worse(function, of.anySite, of.at[site])
 		}
 	}
-	return out, nil
+	return out
 }
 
 // worse returns the lag with another function taken into account.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -81,6 +82,16 @@ func openStore(name string, s config.Site, access string, secret config.Secret, 
 	default:
 		return nil, fmt.Errorf("site %s: unknown kind %q", name, s.Kind)
 	}
+}
+
+// probe finds out what a site supports, without what we put around it: a probe
+// that was locked would stay.
+func probe(ctx context.Context, name string, s config.Site, c clock.Clock, traffic *storage.Traffic) (storage.Capabilities, error) {
+	store, err := openStore(name, s, s.AccessKey, s.SecretKey, traffic)
+	if err != nil {
+		return storage.Capabilities{}, err
+	}
+	return storage.Probe(ctx, storage.WithRetry(store, siteRetry, c, nil))
 }
 
 // readIdentities returns the identities in an age identity file.

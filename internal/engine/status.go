@@ -25,13 +25,12 @@ func (e *Engine) Status(context.Context) (Status, error) {
 	plan := e.planner
 	e.mu.Unlock()
 	s := Status{Time: e.clock.Now().UTC(), Version: e.version, Serving: plan != nil, Functions: []FunctionStatus{}, Sites: []SiteStatus{}}
-	health, err := e.repository.Health()
+	newest, err := e.allNewest()
 	if err != nil {
 		return s, err
 	}
-	for _, name := range e.cfg.SiteOrder {
-		s.Sites = append(s.Sites, e.siteStatus(name, health[name]))
-		s.Degraded = s.Degraded || health[name].Failing
+	if err := e.statusOfRest(&s, newest); err != nil {
+		return s, err
 	}
 	proofs, err := e.newestProofs()
 	if err != nil {
@@ -42,7 +41,7 @@ func (e *Engine) Status(context.Context) (Status, error) {
 		return s, err
 	}
 	for _, name := range slices.Sorted(slices.Values(e.cfg.FunctionOrder)) {
-		f, err := e.functionStatus(e.cfg.Functions[name], s.Time, proofs, runs[name], plan)
+		f, err := e.functionStatus(e.cfg.Functions[name], s.Time, newest[name], proofs, runs[name], plan)
 		if err != nil {
 			return s, err
 		}
@@ -58,21 +57,6 @@ func (e *Engine) Status(context.Context) (Status, error) {
 	return s, nil
 }
 
-func (e *Engine) siteStatus(name string, h repository.SiteHealth) SiteStatus {
-	s := SiteStatus{
-		Site: name, Kind: e.cfg.Sites[name].Kind, LastContact: h.LastContact.UTC(), Error: h.Error,
-		QueuedObjects: int64(h.Objects), QueuedBytes: h.Bytes,
-	}
-	if h.LastContact.IsZero() {
-		s.LastContact = time.Time{}
-	}
-	if h.Failing || !h.LastContact.IsZero() {
-		reachable := !h.Failing
-		s.Reachable = &reachable
-	}
-	return s
-}
-
 // newestRuns returns the newest run of each function that is not running.
 func (e *Engine) newestRuns() (map[string]*catalog.Run, error) {
 	out := map[string]*catalog.Run{}
@@ -85,14 +69,10 @@ func (e *Engine) newestRuns() (map[string]*catalog.Run, error) {
 	return out, err
 }
 
-func (e *Engine) functionStatus(f config.Function, now time.Time, proofs proofs, run *catalog.Run, plan planner) (FunctionStatus, error) {
+func (e *Engine) functionStatus(f config.Function, now time.Time, newest points, proofs proofs, run *catalog.Run, plan planner) (FunctionStatus, error) {
 	out := FunctionStatus{
 		Function: f.Name, Source: f.Source, RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(),
 		Cron: f.Cron, Sites: map[string]FunctionAtSite{},
-	}
-	newest, err := e.newestPoints(f.Name)
-	if err != nil {
-		return out, err
 	}
 	oldest, found, err := e.catalog.Oldest(f.Name)
 	if err != nil {
@@ -135,6 +115,19 @@ type points struct {
 	at       map[string]*repository.SnapshotInfo // by site
 	anySite  *repository.SnapshotInfo
 	allSites *repository.SnapshotInfo
+}
+
+// allNewest returns the newest recovery points of every function.
+func (e *Engine) allNewest() (map[string]points, error) {
+	out := map[string]points{}
+	for _, function := range e.cfg.FunctionOrder {
+		newest, err := e.newestPoints(function)
+		if err != nil {
+			return nil, err
+		}
+		out[function] = newest
+	}
+	return out, nil
 }
 
 func (e *Engine) newestPoints(function string) (points, error) {

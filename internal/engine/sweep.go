@@ -64,7 +64,7 @@ func notSwept(results []SyncResult) error {
 	var why []string
 	for _, r := range results {
 		if !r.InStep {
-			why = append(why, "site "+r.Site+": "+r.Error)
+			why = append(why, ofSite(r.Site, r.Error))
 		}
 	}
 	return errors.New("nothing was deleted: every site must be in step for that: " + strings.Join(why, "; "))

@@ -81,7 +81,7 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 		r := e.syncResult(name, compared, ok, health[name])
 		results = append(results, r)
 		if !r.InStep {
-			behind = append(behind, "site "+name+": "+r.Error)
+			behind = append(behind, ofSite(name, r.Error))
 		}
 		known = known && (ok || health[name].Failing)
 	}
@@ -92,6 +92,15 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 		return results, fmt.Errorf("%w: %s", ErrDegraded, strings.Join(behind, "; "))
 	}
 	return results, nil
+}
+
+// ofSite names the site in front of what is wrong with it, unless it is named
+// there.
+func ofSite(site, wrong string) string {
+	if prefix := "site " + site + ":"; !strings.HasPrefix(wrong, prefix) {
+		return prefix + " " + wrong
+	}
+	return wrong
 }
 
 func (e *Engine) syncResult(name string, c repository.Compared, compared bool, h repository.SiteHealth) SyncResult {

@@ -179,7 +179,9 @@ type shifted struct{ by atomic.Int64 }
 
 func (s *shifted) Now() time.Time { return clock.System.Now().Add(time.Duration(s.by.Load())) }
 
-func (s *shifted) Sleep(ctx context.Context, d time.Duration) error { return clock.System.Sleep(ctx, d) }
+func (s *shifted) Sleep(ctx context.Context, d time.Duration) error {
+	return clock.System.Sleep(ctx, d)
+}
 
 func (s *shifted) advance(d time.Duration) { s.by.Add(int64(d)) }
 
