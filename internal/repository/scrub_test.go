@@ -255,3 +255,12 @@ func TestScrubWithinABudget(t *testing.T) {
 		t.Errorf("what is due again: %+v (%v)", out, err)
 	}
 }
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
