@@ -35,6 +35,7 @@ var documents = []any{
 	engine.SyncResult{},
 	engine.PruneResult{},
 	engine.SweepResult{},
+	engine.ScrubResult{},
 	engine.RecoveryPoint{},
 	snapshot.Result{},
 	restore.Plan{},

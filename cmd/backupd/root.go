@@ -63,7 +63,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newCheck(a), newInit(a), newServe(a), newCatalog(a),
 		newStatus(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a),
-		newSync(a), newPrune(a), newHold(a), newRelease(a), newSweep(a),
+		newSync(a), newPrune(a), newHold(a), newRelease(a), newSweep(a), newScrub(a),
 		newRestore(a), newVersion(a),
 	)
 	return root

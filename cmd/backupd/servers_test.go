@@ -13,8 +13,8 @@ import (
 
 // onServers are the scripts that get a database and two sites on real servers:
 // $MARKET is the URL of the database, $ONSITE and $CLOUD stand for a site in a
-// configuration.
-var onServers = []string{"sites", "space"}
+// configuration, $CLOUD_FILES is the folder with the objects of the second.
+var onServers = []string{"sites", "space", "scrub"}
 
 type database struct{}
 
@@ -38,8 +38,12 @@ func giveServers(t *testing.T, env *testscript.Env) {
 	for _, s := range []*testenv.Site{pair.Onsite, pair.Cloud} {
 		link := testenv.Proxy(t, strings.TrimPrefix(s.Endpoint, "http://"))
 		env.Values[s.Name] = link
+		prefix := s.Prefix()
 		env.Setenv(strings.ToUpper(s.Name), fmt.Sprintf("kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q",
-			s.Kind, link.URL(), s.Bucket, s.Prefix(), s.AccessKey, s.SecretKey))
+			s.Kind, link.URL(), s.Bucket, prefix, s.AccessKey, s.SecretKey))
+		if s == pair.Cloud {
+			env.Setenv("CLOUD_FILES", filepath.Dir(s.File(t, prefix, "x")))
+		}
 	}
 }
 

@@ -37,6 +37,9 @@ func (a *app) showSiteReport(b *strings.Builder, s engine.Sites, site engine.Sit
 	line("lag", a.lag(site))
 	line("last contact", unknownOr(show.TimeAgo(site.LastContact, s.Time)))
 	line("last comparison", unknownOr(show.TimeAgo(site.LastComparison, s.Time)))
+	if u := site.Unread; u != nil {
+		line("oldest unread", a.unread(*u, s.Time))
+	}
 	if l := site.Lock; l != nil {
 		line("lock", a.lock(*l, s))
 	}

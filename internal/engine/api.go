@@ -252,6 +252,9 @@ type SiteStatus struct {
 	FaultCount  int      `json:"fault_count"`
 	// Error is the last error, if the site is not reachable.
 	Error string `json:"error,omitempty"`
+	// OldestUnread is when the object there that was not read for longest was
+	// last known to be right, UTC; left out when the site holds nothing.
+	OldestUnread time.Time `json:"oldest_unread,omitzero"`
 }
 
 // Finding is one line of a check.

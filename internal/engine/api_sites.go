@@ -58,6 +58,8 @@ type SiteReport struct {
 	FaultCount int         `json:"fault_count"`
 	LostCount  int         `json:"lost_count"`
 	Faults     []SiteFault `json:"faults,omitempty"`
+	// Unread is for how long some of what it holds has not been read.
+	Unread *SiteUnread `json:"unread"`
 	// Lock is how what is needed there is protected from deletion. Nil when the
 	// site has no lock.
 	Lock *SiteLock `json:"lock"`

@@ -54,6 +54,7 @@ func (e *Engine) reports(now time.Time, newest map[string]points, maxAge time.Du
 			return out, err
 		}
 		e.describeLock(&s, scan.locks, now)
+		e.describeScrub(&s, scan.unread, now)
 		s.Degraded = len(s.Reasons) > 0
 		out = append(out, s)
 	}
@@ -62,8 +63,9 @@ func (e *Engine) reports(now time.Time, newest map[string]points, maxAge time.Du
 
 // scan is what a look at everything that a site must hold has told.
 type scan struct {
-	at    time.Time
-	locks repository.Locks
+	at     time.Time
+	locks  repository.Locks
+	unread repository.Unread
 }
 
 // scan looks at everything that a site must hold, unless that was done no longer
@@ -77,6 +79,9 @@ func (e *Engine) scan(site string, now time.Time, maxAge time.Duration) (scan, e
 	}
 	fresh := scan{at: now}
 	var err error
+	if fresh.unread, err = e.repository.Unread(site); err != nil {
+		return fresh, err
+	}
 	if e.cfg.Sites[site].Lock != nil {
 		if fresh.locks, err = e.repository.Locks(site); err != nil {
 			return fresh, err

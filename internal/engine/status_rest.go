@@ -53,6 +53,9 @@ func siteStatus(r SiteReport) SiteStatus {
 		QueuedObjects: r.WaitingObjects, QueuedBytes: r.WaitingBytes,
 		LagSeconds: r.LagSeconds, LagFunction: r.LagFunction, FaultCount: r.FaultCount,
 	}
+	if r.Unread != nil {
+		s.OldestUnread = r.Unread.Oldest
+	}
 	away := r.State == repository.SiteAway
 	if away || !r.LastContact.IsZero() {
 		reachable := !away

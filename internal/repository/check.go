@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -116,6 +117,7 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 	}
 	small = append(small, catalog.Object{Name: configName, SHA256: sum(r.config)},
 		catalog.Object{Name: record.Commit, SHA256: record.CommitSHA256})
+	began := r.clock.Now()
 	done := Checked{Objects: len(small) + len(s.Packs)}
 	problems := make([]*Problem, done.Objects)
 	for i, o := range small {
@@ -139,8 +141,28 @@ func (r *Repository) Fetch(ctx context.Context, s *Snapshot, site, dir string, t
 			return err
 		})
 	}
-	err = group.Wait()
+	if err = group.Wait(); err == nil {
+		err = r.noteFetched(s, site, small, problems, began)
+	}
 	return done, compact(problems), err
+}
+
+// noteFetched notes which objects were read whole and are right.
+func (r *Repository) noteFetched(s *Snapshot, site string, small []catalog.Object, problems []*Problem, began time.Time) error {
+	var right []string
+	for i, problem := range problems {
+		switch {
+		case problem != nil:
+		case i < len(small):
+			right = append(right, small[i].Name)
+		default:
+			right = append(right, catalog.PackName(s.Packs[i-len(small)].SHA256))
+		}
+	}
+	if err := r.catalog.NoteRead(site, right, began); err != nil {
+		return fmt.Errorf("note what was read of site %s: %w", site, err)
+	}
+	return nil
 }
 
 // wrongBytes turns an error that says something of the copy into a problem,

@@ -126,7 +126,7 @@ func (s *scrubber) run(ctx context.Context, o ScrubOptions) error {
 		err = errors.Join(err, s.settle(ctx, o.Patience))
 	}
 	err = errors.Join(err, s.recall())
-	unread, unreadErr := s.unread(s.site.Name)
+	unread, unreadErr := s.Unread(s.site.Name)
 	s.out.Unread = unread
 	return errors.Join(err, unreadErr)
 }

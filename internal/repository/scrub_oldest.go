@@ -39,9 +39,9 @@ func (r *Repository) firstSeen(site string) (time.Time, error) {
 	return now, r.catalog.SetMeta(firstSeenKey(site), []byte(now.Format(time.RFC3339)))
 }
 
-// unread goes through all that a site must hold. What is known to be wrong is
+// Unread goes through all that a site must hold. What is known to be wrong is
 // left out: it is on record for itself.
-func (r *Repository) unread(site string) (u Unread, err error) {
+func (r *Repository) Unread(site string) (u Unread, err error) {
 	first, err := r.firstSeen(site)
 	if err != nil {
 		return u, err

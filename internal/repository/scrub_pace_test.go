@@ -212,7 +212,7 @@ func TestRotationReadsEverything(t *testing.T) {
 	}
 	stop()
 	for _, site := range b.siteNames() {
-		u, err := b.unread(site)
+		u, err := b.Unread(site)
 		if err != nil || u.Never > 0 || b.clock.Now().Sub(u.Oldest) > every {
 			t.Errorf("site %s: %+v at %v (%v)", site, u, b.clock.Now(), err)
 		}

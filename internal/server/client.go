@@ -135,6 +135,12 @@ func (c *Client) Sweep(ctx context.Context, req engine.SweepRequest, report prog
 	return result, err
 }
 
+// Scrub implements [Operations].
+func (c *Client) Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) (results []engine.ScrubResult, err error) {
+	err = c.ask(ctx, http.MethodPost, pathScrub, req, report, &results)
+	return results, err
+}
+
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
 	var in io.Reader

@@ -33,6 +33,7 @@ type fake struct {
 	sync      func(context.Context, engine.SyncRequest, progress.Reporter) ([]engine.SyncResult, error)
 	prune     func(context.Context, engine.PruneRequest, progress.Reporter) (engine.PruneResult, error)
 	hold      func(context.Context, engine.HoldRequest) (engine.RecoveryPoint, error)
+	scrub     func(context.Context, engine.ScrubRequest, progress.Reporter) ([]engine.ScrubResult, error)
 	sweep     func(context.Context, engine.SweepRequest, progress.Reporter) (engine.SweepResult, error)
 }
 
@@ -72,6 +73,10 @@ func (f fake) Hold(ctx context.Context, req engine.HoldRequest) (engine.Recovery
 
 func (f fake) Sweep(ctx context.Context, req engine.SweepRequest, r progress.Reporter) (engine.SweepResult, error) {
 	return f.sweep(ctx, req, r)
+}
+
+func (f fake) Scrub(ctx context.Context, req engine.ScrubRequest, r progress.Reporter) ([]engine.ScrubResult, error) {
+	return f.scrub(ctx, req, r)
 }
 
 func (f fake) Status(ctx context.Context) (engine.Status, error) { return f.status(ctx) }

@@ -44,6 +44,8 @@ type Operations interface {
 	Hold(ctx context.Context, req engine.HoldRequest) (engine.RecoveryPoint, error)
 	// Sweep deletes what was given up and what nobody needs.
 	Sweep(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (engine.SweepResult, error)
+	// Scrub reads what sites hold, and puts right what is wrong.
+	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

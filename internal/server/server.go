@@ -121,6 +121,9 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST "+pathSweep, handle(s, func(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (any, error) {
 		return s.ops.Sweep(ctx, req, report)
 	}))
+	mux.HandleFunc("POST "+pathScrub, handle(s, func(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) (any, error) {
+		return s.ops.Scrub(ctx, req, report)
+	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, nil, fmt.Errorf("%w: the service does not know %s %s; is it another version than the command?", engine.ErrUsage, r.Method, r.URL.Path))
 	})

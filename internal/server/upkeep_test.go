@@ -12,10 +12,11 @@ import (
 func TestUpkeepArrivesWholeAndSoDoesItsAnswer(t *testing.T) {
 	lag, bytes := 12.5, int64(1<<40)
 	var (
-		syncing  = engine.SyncRequest{Sites: []string{"cloud", "a b"}}
-		pruning  = engine.PruneRequest{Functions: []string{"payments"}, DryRun: true}
-		holding  = engine.HoldRequest{Snapshot: "01J", Reason: "case <7> & more"}
-		sweeping = engine.SweepRequest{DryRun: true, MaxRewrite: &bytes}
+		syncing   = engine.SyncRequest{Sites: []string{"cloud", "a b"}}
+		pruning   = engine.PruneRequest{Functions: []string{"payments"}, DryRun: true}
+		holding   = engine.HoldRequest{Snapshot: "01J", Reason: "case <7> & more"}
+		scrubbing = engine.ScrubRequest{Sites: []string{"cloud"}, Budget: 1 << 50}
+		sweeping  = engine.SweepRequest{DryRun: true, MaxRewrite: &bytes}
 
 		sites = engine.Sites{
 			Time: moment, Serving: true, Spool: engine.Spool{UsedBytes: 1 << 50},
@@ -25,8 +26,9 @@ func TestUpkeepArrivesWholeAndSoDoesItsAnswer(t *testing.T) {
 		pruned = engine.PruneResult{Time: moment, GoesAt: moment, Functions: []engine.PrunedFunction{{
 			Function: "payments", Dropped: 1, Decisions: []engine.PruneDecision{{Snapshot: "01J", RecoveryPoint: moment, Reasons: []string{"no rule"}}},
 		}}}
-		held  = engine.RecoveryPoint{Snapshot: "01J", Held: holding.Reason, Sites: map[string]engine.PointAtSite{}}
-		swept = engine.SweepResult{Time: moment, Locked: 3, LockedUntil: moment, DeletedPacks: repository.Amount{Objects: 2, Bytes: 1 << 50}}
+		held     = engine.RecoveryPoint{Snapshot: "01J", Held: holding.Reason, Sites: map[string]engine.PointAtSite{}}
+		swept    = engine.SweepResult{Time: moment, Locked: 3, LockedUntil: moment, DeletedPacks: repository.Amount{Objects: 2, Bytes: 1 << 50}}
+		scrubbed = []engine.ScrubResult{{Site: "cloud", Bad: 1, Wrong: []repository.WrongObject{{Object: "p/ab", Lost: true, Snapshots: []string{"01J"}}}}}
 	)
 	asked := map[string]any{}
 	s := serve(t, fake{
@@ -43,6 +45,10 @@ func TestUpkeepArrivesWholeAndSoDoesItsAnswer(t *testing.T) {
 		hold: func(_ context.Context, req engine.HoldRequest) (engine.RecoveryPoint, error) {
 			asked["hold"] = req
 			return held, nil
+		},
+		scrub: func(_ context.Context, req engine.ScrubRequest, _ progress.Reporter) ([]engine.ScrubResult, error) {
+			asked["scrub"] = req
+			return scrubbed, nil
 		},
 		sweep: func(_ context.Context, req engine.SweepRequest, _ progress.Reporter) (engine.SweepResult, error) {
 			asked["sweep"] = req
@@ -71,6 +77,8 @@ func TestUpkeepArrivesWholeAndSoDoesItsAnswer(t *testing.T) {
 	check("hold", gotHeld, err, held)
 	gotSwept, err := c.Sweep(ctx, sweeping, nil)
 	check("sweep", gotSwept, err, swept)
+	gotScrubbed, err := c.Scrub(ctx, scrubbing, nil)
+	check("scrub", gotScrubbed, err, scrubbed)
 
-	same(t, "what the service was asked", asked, map[string]any{"sync": syncing, "prune": pruning, "hold": holding, "sweep": sweeping})
+	same(t, "what the service was asked", asked, map[string]any{"sync": syncing, "prune": pruning, "hold": holding, "sweep": sweeping, "scrub": scrubbing})
 }

@@ -23,6 +23,7 @@ const (
 	pathPrune     = "/v1/prune"
 	pathHold      = "/v1/hold"
 	pathSweep     = "/v1/sweep"
+	pathScrub     = "/v1/scrub"
 )
 
 // maxRequest bounds the size of a request: a list of tables may be long.
