@@ -50,6 +50,14 @@ const (
 	CompareDoubted     Name = "compare-doubted"     // an object that a site lacks waits for it again
 	CompareAdopted     Name = "compare-adopted"     // a snapshot that only a site knew is in the catalog
 
+	// Marks, by which sites learn what was decided.
+	MarkKept   Name = "mark-kept"   // a mark is in the spool, nothing of what it says is done
+	MarkQueued Name = "mark-queued" // it is in the outboxes, and what it says is done
+
+	// A scrub.
+	ScrubDoubted Name = "scrub-doubted" // an object that was found to be wrong waits for its site again
+	ScrubNoted   Name = "scrub-noted"   // what was read is on record
+
 	// A repository made at a site.
 	InitReset  Name = "init-reset"  // everything is queued for the site
 	InitKey    Name = "init-key"    // it has the key
@@ -100,7 +108,7 @@ var points = []Name{
 	PackBegun, PackSealed, PackClosed, PackKept, PackQueued, CommitReady, CommitNumbered, CommitKept, CommitQueued,
 	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept, SpoolFreed, SpoolEvicted,
 	UploadBegun, UploadPut, UploadSent, UploadAcknowledged, MendDeleted, MendPut, CompareListed, CompareDoubted, CompareAdopted,
-	InitReset, InitKey, InitConfig,
+	MarkKept, MarkQueued, ScrubDoubted, ScrubNoted, InitReset, InitKey, InitConfig,
 	SweepCommitsDoomed, SweepDeleted, SweepCommitsGone, SweepPacksDoomed, SweepPacksGone, SweepSwitched, SweepMarked, SweepMoved, SweepStaged,
 	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
 	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 )
 
 // mark is the content of a mark object: something that was decided about the
@@ -71,10 +72,12 @@ func (r *Repository) addMark(ctx context.Context, m *mark, doIt func(catalog.Obj
 	if err := r.spool.put(name, object); err != nil {
 		return err
 	}
+	crash.Point(crash.MarkKept)
 	err = doIt(catalog.Object{Kind: catalog.KindMark, Name: name, Size: int64(len(object)), SHA256: sum(object)})
 	if err != nil {
 		return errors.Join(err, r.spool.remove(name))
 	}
+	crash.Point(crash.MarkQueued)
 	r.wake()
 	return nil
 }

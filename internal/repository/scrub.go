@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -246,6 +247,7 @@ func (s *scrubber) suspect(ctx context.Context, name string, why error) error {
 	if err != nil || !queued {
 		return err
 	}
+	crash.Point(crash.ScrubDoubted)
 	s.log.Error("scrub: an object is missing or wrong", "site", s.site.Name, "object", name, "error", why)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,6 +286,7 @@ func (s *scrubber) note() error {
 		if err := s.catalog.NoteRead(s.site.Name, names, at); err != nil {
 			return fmt.Errorf("note what was read of site %s: %w", s.site.Name, err)
 		}
+		crash.Point(crash.ScrubNoted)
 	}
 	return nil
 }

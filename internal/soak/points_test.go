@@ -22,6 +22,8 @@ var (
 		crash.UploadBegun, crash.UploadPut, crash.UploadSent, crash.UploadAcknowledged,
 	}
 	upkeepPoints  = []crash.Name{crash.MendDeleted, crash.MendPut, crash.SpoolEvicted}
+	scrubPoints   = []crash.Name{crash.ScrubDoubted, crash.ScrubNoted}
+	markPoints    = []crash.Name{crash.MarkKept, crash.MarkQueued}
 	comparePoints = []crash.Name{crash.CompareAdopted, crash.CompareDoubted}
 	initPoints    = []crash.Name{crash.InitReset, crash.InitKey, crash.InitConfig}
 	restorePoints = []crash.Name{
@@ -43,7 +45,7 @@ var (
 
 func TestEveryPointIsTried(t *testing.T) {
 	t.Parallel()
-	tried := slices.Concat(snapshotPoints, upkeepPoints, comparePoints, initPoints, restorePoints, proofPoints, rebuildPoints, sweepPoints)
+	tried := slices.Concat(snapshotPoints, upkeepPoints, scrubPoints, markPoints, comparePoints, initPoints, restorePoints, proofPoints, rebuildPoints, sweepPoints)
 	all := crash.Points()
 	slices.Sort(tried)
 	slices.Sort(all)

@@ -119,6 +119,13 @@ func TestSweepKilledAtEveryPoint(t *testing.T) {
 	w.startTraffic(seed(t))
 	w.start()
 	w.settle()
+	for id := range w.sites[0].auditor.snapshots() {
+		for _, point := range markPoints {
+			w.killAt(point, "hold", id, "--reason", "test")
+			w.check()
+		}
+		break
+	}
 	for _, point := range sweepPoints {
 		w.killSweep(point)
 		w.check()
