@@ -41,15 +41,23 @@ func (r rest) length() time.Duration {
 	return min(length, siteRestMax)
 }
 
-// ask calls read with each site, in the order in which it is worth while, until
-// one gives the bytes of an object. Sites that were too slow get all the time
-// that they need when no other has them.
-func (rd *Reader) ask(ctx context.Context, object string, length int64, read func(context.Context, Site) ([]byte, error)) ([]byte, error) {
+// stretch is a part of an object that is wanted.
+type stretch struct {
+	object         string
+	offset, length int64
+	// open checks the bytes and returns what they hold.
+	open func(sealed []byte) ([]byte, error)
+}
+
+// ask asks each site, in the order in which it is worth while, until one gives
+// the right bytes. Sites that were too slow get all the time that they need
+// when no other has them.
+func (rd *Reader) ask(ctx context.Context, s stretch) ([]byte, error) {
 	var errs []error
 	var crawling []Site
 	for _, site := range rd.order() {
 		known := rd.failures(site)
-		b, err := rd.within(ctx, site, object, length, read)
+		b, err := rd.within(ctx, site, s)
 		if err == nil {
 			rd.answered(site)
 			return b, nil
@@ -61,10 +69,10 @@ func (rd *Reader) ask(ctx context.Context, object string, length int64, read fun
 			crawling = append(crawling, site)
 		}
 		errs = append(errs, err)
-		rd.passOver(site, object, known, err)
+		rd.passOver(site, s.object, known, err)
 	}
 	for _, site := range crawling {
-		b, err := read(ctx, site)
+		b, err := rd.from(ctx, site, s)
 		if err == nil {
 			rd.patient.Store(true) // it would only be read twice from now on
 			return b, nil
@@ -75,18 +83,54 @@ func (rd *Reader) ask(ctx context.Context, object string, length int64, read fun
 }
 
 // within reads from a site, with limited patience when there is another one.
-func (rd *Reader) within(ctx context.Context, site Site, object string, length int64, read func(context.Context, Site) ([]byte, error)) ([]byte, error) {
+func (rd *Reader) within(ctx context.Context, site Site, s stretch) ([]byte, error) {
 	if len(rd.sites) < 2 || rd.patient.Load() {
-		return read(ctx, site)
+		return rd.from(ctx, site, s)
 	}
-	patience := rd.patience + time.Duration(length)*time.Second/readPace
+	patience := rd.patience + time.Duration(s.length)*time.Second/readPace
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	b, err := read(bounded, site)
+	b, err := rd.from(bounded, site, s)
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
-		err = &ObjectError{site.Name, object, fmt.Errorf("%w: it has not given %d bytes within %s", errCrawls, length, patience)}
+		err = &ObjectError{site.Name, s.object, fmt.Errorf("%w: it has not given %d bytes within %s", errCrawls, s.length, patience)}
 	}
 	return b, err
+}
+
+// from reads from one site and opens what it gave. It does not wait for a site
+// that does not even notice the end of ctx: a folder on a network share hangs
+// with the share.
+func (rd *Reader) from(ctx context.Context, site Site, s stretch) ([]byte, error) {
+	type got struct {
+		sealed []byte
+		err    error
+	}
+	answer := make(chan got, 1)
+	go func() {
+		sealed, err := readRange(ctx, site, s.object, s.offset, s.length)
+		answer <- got{sealed, err}
+	}()
+	var g got
+	select {
+	case g = <-answer:
+	case <-ctx.Done():
+		return nil, &ObjectError{site.Name, s.object, ctx.Err()}
+	}
+	var told *storage.Error
+	switch {
+	case errors.As(g.err, &told): // which site and object it is about
+		return nil, g.err
+	case g.err != nil:
+		return nil, &ObjectError{site.Name, s.object, g.err}
+	}
+	rd.mu.Lock()
+	rd.bytes[site.Name] += s.length
+	rd.mu.Unlock()
+	b, err := s.open(g.sealed)
+	if err != nil {
+		return nil, &ObjectError{site.Name, s.object, err}
+	}
+	return b, nil
 }
 
 // order returns the sites to ask: as configured, those that did not answer a

@@ -2,7 +2,9 @@ package repository
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,5 +100,37 @@ func TestReadingWaitsWhenNoOtherSiteHasIt(t *testing.T) {
 	_, err := read()
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "onsite") || !strings.Contains(err.Error(), "cloud") {
 		t.Errorf("what nobody has: %v", err)
+	}
+}
+
+// deaf is a folder on a share that hangs: nothing ends its reading.
+type deaf struct {
+	storage.Store
+	wake chan struct{}
+}
+
+func (d deaf) Get(context.Context, string, int64, int64) (io.ReadCloser, error) {
+	<-d.wake
+	return nil, errors.New("the share is back")
+}
+
+func TestReadingDoesNotWaitForAHungShare(t *testing.T) {
+	b, _, snap, _ := slowOnsite(t)
+	share := deaf{b.options.Sites[0].Store, make(chan struct{})}
+	defer close(share.wake)
+	rd, err := b.Reader(snap, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rd.patience = 100 * time.Millisecond
+	rd.sites = []Site{{Name: "onsite", Store: share}, b.options.Sites[1]}
+	if err := rd.Copy(t.Context(), snap.Tables[0].Data, io.Discard); err != nil {
+		t.Error(err)
+	}
+	rd.sites = rd.sites[:1]
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := rd.Copy(ctx, snap.Tables[0].Data, io.Discard); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with that site alone: %v", err)
 	}
 }

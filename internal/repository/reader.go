@@ -295,20 +295,16 @@ func (rd *Reader) fetchSpan(ctx context.Context, d *zstd.Decoder, name *namer, s
 	if err != nil {
 		return err
 	}
-	object := catalog.PackName(pack.pack.SHA256)
-	contents, err := rd.ask(ctx, object, spanLength(span), func(ctx context.Context, site Site) ([]byte, error) {
-		return rd.readSpan(ctx, d, name, site, object, pack, span)
+	first, last := span[0].at, span[len(span)-1].at
+	contents, err := rd.ask(ctx, stretch{
+		object: catalog.PackName(pack.pack.SHA256), offset: int64(first.Offset),
+		length: int64(last.Offset) + int64(last.Stored) - int64(first.Offset),
+		open:   func(sealed []byte) ([]byte, error) { return rd.openSpan(d, name, pack, span, sealed) },
 	})
 	if err != nil {
 		return err
 	}
 	return useAll(contents, span, use)
-}
-
-// spanLength is how many bytes of a pack a span takes up.
-func spanLength(span []place) int64 {
-	first, last := span[0].at, span[len(span)-1].at
-	return int64(last.Offset) + int64(last.Stored) - int64(first.Offset)
 }
 
 func useAll(contents []byte, span []place, use func([]byte) error) error {
@@ -321,34 +317,19 @@ func useAll(contents []byte, span []place, use func([]byte) error) error {
 	return nil
 }
 
-// readSpan reads, opens and checks every chunk of the span before any is used,
-// so that bad bytes from one site can be replaced by good ones from another.
-func (rd *Reader) readSpan(ctx context.Context, d *zstd.Decoder, name *namer, site Site, object string, pack openedPack, span []place) ([]byte, error) {
-	first, length := span[0].at, spanLength(span)
-	body, err := site.Store.Get(ctx, object, int64(first.Offset), length)
-	if err != nil {
-		return nil, err
-	}
-	sealed := make([]byte, length)
-	_, err = io.ReadFull(body, sealed)
-	if closeErr := body.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return nil, &ObjectError{site.Name, object, err}
-	}
-	rd.mu.Lock()
-	rd.bytes[site.Name] += length
-	rd.mu.Unlock()
+// openSpan opens and checks every chunk of the span before any is used, so that
+// bad bytes from one site can be replaced by good ones from another.
+func (rd *Reader) openSpan(d *zstd.Decoder, name *namer, pack openedPack, span []place, sealed []byte) ([]byte, error) {
 	var raw int64
 	for _, p := range span {
 		raw += int64(p.at.Raw)
 	}
 	contents := make([]byte, 0, raw)
 	for _, p := range span {
-		part := sealed[p.at.Offset-first.Offset:][:p.at.Stored]
+		part := sealed[p.at.Offset-span[0].at.Offset:][:p.at.Stored]
+		var err error
 		if contents, err = rd.openChunk(d, name, pack, p, part, contents); err != nil {
-			return nil, &ObjectError{site.Name, object, fmt.Errorf("at byte %d: %w", p.at.Offset, err)}
+			return nil, fmt.Errorf("at byte %d: %w", p.at.Offset, err)
 		}
 	}
 	return contents, nil

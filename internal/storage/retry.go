@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/saypro/backupd/internal/clock"
@@ -75,10 +76,24 @@ func (r *retrying) try(ctx context.Context, do func(attempt int) error) error {
 
 // again waits before the next attempt; false means that there is none.
 func (r *retrying) again(ctx context.Context, attempt int, err error) bool {
-	if Permanent(err) || ctx.Err() != nil || attempt+1 >= r.policy.Attempts {
+	attempts := r.policy.Attempts
+	if timedOut(err) {
+		attempts = min(attempts, stallAttempts)
+	}
+	if Permanent(err) || ctx.Err() != nil || attempt+1 >= attempts {
 		return false
 	}
 	return r.clock.Sleep(ctx, r.policy.wait(attempt, r.random)) == nil
+}
+
+// stallAttempts is how often an operation is tried that a site does not answer:
+// each attempt has cost as much time as a stall may take, a minute.
+const stallAttempts = 2
+
+// timedOut tells whether an error is that of waiting in vain.
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // Put implements [Store].

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -229,6 +230,27 @@ func TestRetryGetResumes(t *testing.T) {
 		if n, want := s.Count("get"), int(end-c.offset+6_999)/7_000; n != want && n != want+1 {
 			t.Errorf("Get%v took %d gets, want about %d", c, n, want)
 		}
+	}
+}
+
+// A site that breaks off after a few bytes each time is not read in crumbs.
+func TestRetryGetTakesNoCrumbs(t *testing.T) {
+	s := disk(t)
+	storagetest.Put(t, s, "p/x", storagetest.Bytes(1, 100_000))
+	s.Inject(faulty.Rule{Op: "get", BreakAfter: 50})
+	_, err := storagetest.Read(t.Context(), storage.WithRetry(s, five, instant(), nil), "p/x", 0, -1)
+	if err == nil || storage.Permanent(err) || s.Count("get") != five.Attempts {
+		t.Errorf("%d gets, %v", s.Count("get"), err)
+	}
+}
+
+// What waits in vain has waited long already.
+func TestRetryTriesAStallOnceMore(t *testing.T) {
+	s := disk(t)
+	s.Inject(faulty.Rule{Op: "stat", Err: os.ErrDeadlineExceeded})
+	_, err := storage.WithRetry(s, five, instant(), nil).Stat(t.Context(), "p/x")
+	if !errors.Is(err, os.ErrDeadlineExceeded) || s.Count("stat") != 2 {
+		t.Errorf("%d attempts, %v", s.Count("stat"), err)
 	}
 }
 

@@ -23,6 +23,18 @@ func (s *Source) Check(ctx context.Context, scopes []Scope) []Finding {
 		}}
 	}
 	defer func() { _ = hangUp(conn) }() // nothing was changed that could be lost
+	var findings []Finding
+	err = watched(ctx, s.dog(), conn, func(ctx context.Context) error {
+		findings = s.checkAll(ctx, conn, scopes)
+		return ctx.Err()
+	})
+	if err != nil {
+		findings = append(findings, Finding{Subject: "source " + s.opts.Name, Detail: err.Error()})
+	}
+	return findings
+}
+
+func (s *Source) checkAll(ctx context.Context, conn *pgx.Conn, scopes []Scope) []Finding {
 	point, err := identity(ctx, conn)
 	if err != nil {
 		return []Finding{{Subject: "source " + s.opts.Name, Detail: err.Error()}}
