@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/server"
 )
 
 func newCheck(a *app) *cobra.Command {
@@ -17,8 +19,9 @@ func newCheck(a *app) *cobra.Command {
 		GroupID: groupSetup,
 		Long: `Check reads the configuration and looks at all that it names: the data
 directory, the keys, every site and source with the rights that are needed
-there, the programs of PostgreSQL, and the place for proofs. A line each, and
-for what fails what to do about it. Nothing is changed.
+there, the programs of PostgreSQL, and the place for proofs; a service that runs
+is asked how the sites fare. A line each, and for what fails what to do about
+it. Nothing is changed.
 
 Exit status 1 when anything is not as it must be, 2 when the configuration
 itself is wrong.`,
@@ -32,12 +35,29 @@ itself is wrong.`,
 			if err != nil {
 				return err
 			}
-			findings := engine.Check(cmd.Context(), cfg, a.engineOptions())
+			findings := append(engine.Check(cmd.Context(), cfg, a.engineOptions()), a.asked(cmd.Context(), cfg.DataDir)...)
 			return errors.Join(
 				a.answer(list(findings, nil), nil, func() error { return a.showFindings(findings) }),
 				checkOutcome(findings), cmd.Context().Err())
 		},
 	}
+}
+
+// asked returns what a running service has to say, nothing when there is none.
+func (a *app) asked(ctx context.Context, dataDir string) []engine.Finding {
+	client, err := a.dial(ctx, dataDir)
+	if errors.Is(err, server.ErrNoService) {
+		return nil
+	}
+	var sites engine.Sites
+	if err == nil {
+		sites, err = client.Sites(ctx)
+		err = errors.Join(err, client.Close())
+	}
+	if err != nil {
+		return []engine.Finding{{Group: "service", Subject: server.SocketPath(dataDir), Detail: err.Error()}}
+	}
+	return engine.FindingsOf(sites)
 }
 
 // checkOutcome is an error when any finding is not as it must be. The findings

@@ -263,7 +263,7 @@ type Finding struct {
 	// carry a Hint: advice.
 	OK bool `json:"ok"`
 	// Group is what was looked at: "configuration", "data", "keys", "site",
-	// "source", "tools", "scratch".
+	// "source", "tools", "scratch", "service".
 	Group string `json:"group"`
 	// Subject names the one thing: a site, a source, a table, a program.
 	Subject string `json:"subject"`

@@ -91,9 +91,10 @@ func (c *checker) data() {
 	}
 	if free < lowSpace {
 		c.good(group, dir, detail, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed")
-		return
+	} else {
+		c.good(group, dir, detail, "")
 	}
-	c.good(group, dir, detail, "")
+	c.spool(free)
 }
 
 // existing returns dir, or the nearest folder above it that exists: the one in
@@ -185,6 +186,7 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 	}
 	c.good(group, site.Name, detail+"; the repository opens with this identity", notes)
 	c.tamper(ctx, site)
+	c.deleter(ctx, site.Name)
 }
 
 // abilities tells what a site was seen to do.

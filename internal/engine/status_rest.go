@@ -74,7 +74,7 @@ func spoolReason(s Spool) string {
 }
 
 func (e *Engine) upkeepStatus() (*Upkeep, error) {
-	if !e.prunes() {
+	if !prunes(e.cfg) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	prune, sweep, err := e.lastUpkeep()

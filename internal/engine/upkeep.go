@@ -25,7 +25,7 @@ const (
 // sweep.every, until ctx ends. When that is due is told by the record of
 // runs, so that a restart neither skips nor repeats it.
 func (e *Engine) keepHouse(ctx context.Context) {
-	if !e.prunes() {
+	if !prunes(e.cfg) {
 		return // all is kept, so there is nothing to sweep
 	}
 	settled := e.clock.Now().Add(e.settle)
@@ -56,16 +56,6 @@ func (e *Engine) keepHouse(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// prunes reports whether any function has rules.
-func (e *Engine) prunes() bool {
-	for _, f := range e.cfg.Functions {
-		if f.Keep != nil {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *Engine) setNextSweep(at time.Time) {

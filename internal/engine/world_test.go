@@ -33,9 +33,13 @@ type world struct {
 	log   *slog.Logger
 }
 
-// site is what a test adds to the configuration of a site, function to each
-// function's, more to the whole.
-type extra struct{ site, function, more string }
+// extra is what a test adds to the configuration: to that of each site, of each
+// function, and to the whole.
+type extra struct {
+	site, function, more string
+	// onsite, when not nil, is another place for the site of that name.
+	onsite *config.Site
+}
 
 const schema = `
 CREATE SCHEMA accounts; CREATE TABLE accounts.users (id int PRIMARY KEY, name text);
@@ -60,8 +64,12 @@ func newWorld(t *testing.T, x extra) *world {
 	for _, s := range []*testenv.Site{pair.Onsite, pair.Cloud} {
 		w.sites[s.Name], w.where[s.Name] = s, s.Prefix()
 		w.links[s.Name] = testenv.Proxy(t, strings.TrimPrefix(s.Endpoint, "http://"))
+		c := s.Config(w.where[s.Name])
+		if x.onsite != nil && s.Name == "onsite" {
+			c = *x.onsite
+		}
 		text += fmt.Sprintf("  %s: {kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q%s}\n",
-			s.Name, s.Kind, w.links[s.Name].URL(), s.Bucket, w.where[s.Name], s.AccessKey, s.SecretKey, x.site)
+			s.Name, s.Kind, w.links[s.Name].URL(), c.Bucket, c.Prefix, c.AccessKey, c.SecretKey.Reveal(), x.site)
 	}
 	text += fmt.Sprintf("sources: {market: {kind: postgres, url: %q, connections: 2, max_snapshot_age: 30m}}\nfunctions:\n", w.db.URL())
 	for _, f := range []string{"payments", "accounts"} {
