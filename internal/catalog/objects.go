@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -86,6 +87,18 @@ func (c *Catalog) Objects(kind string) (out []Object, err error) {
 		})
 	})
 	return out, err
+}
+
+// LastObject returns the last name of a commit, mark or key that begins with
+// prefix; empty when there is none.
+func (c *Catalog) LastObject(prefix string) (name string, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		if k := last(tx.Bucket(bucketObjects).Cursor(), prefix); strings.HasPrefix(string(k), prefix) {
+			name = string(k)
+		}
+		return nil
+	})
+	return name, err
 }
 
 // Copy is what is known of one object at one site.

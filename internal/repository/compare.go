@@ -98,11 +98,22 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 	}
 	if c.out.Adopted > 0 || c.recovered {
 		r.wake() // the others have something to take
+		if err := r.comeBehind(); err != nil {
+			return c.out, err
+		}
 	}
 	for _, p := range c.out.Problems {
 		r.log.Error("site holds an object that cannot be taken in", "site", site.Name, "object", p.Object, "detail", p.Detail)
 	}
 	return c.out, r.catalog.SetMeta(comparedKey(site.Name), []byte(c.out.At.Format(time.RFC3339)))
+}
+
+// comeBehind makes sure that what is decided from now on comes behind what was
+// taken in.
+func (r *Repository) comeBehind() error {
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	return r.catchUpTime()
 }
 
 // comparison goes through the listing of a site and what it must hold side by

@@ -173,23 +173,51 @@ func (r *Repository) prepare(o Options) error {
 	return r.resumeCommits()
 }
 
-// resumeCommits finds the last commit of this writer, whose time the next one
-// must exceed even when the clock was stepped back.
+// resumeCommits finds the last commit of this writer, and the last commit or
+// mark of any, whose time the next one must exceed even when the clock was
+// stepped back: what was decided last comes last.
 func (r *Repository) resumeCommits() error {
 	name, err := r.catalog.Meta(catalog.MetaLastCommit)
-	if errors.Is(err, catalog.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return err
 	}
-	const layout = "c/2006/01/02/150405.000"
-	if len(name) < len(layout) {
-		return fmt.Errorf("repository: the catalog names a commit %q", name)
-	}
 	r.lastCommit = string(name)
-	r.lastTime, err = time.Parse(layout, string(name[:len(layout)]))
-	return err
+	return r.catchUpTime()
+}
+
+// catchUpTime makes sure that the next commit or mark comes behind all that are
+// known. The caller holds commitMu, or nobody else has the repository yet.
+func (r *Repository) catchUpTime() error {
+	for _, prefix := range []string{"c/", "g/"} {
+		name, err := r.catalog.LastObject(prefix)
+		if err != nil {
+			return err
+		}
+		if name == "" {
+			continue
+		}
+		at, err := timeIn(name)
+		if err != nil {
+			return err
+		}
+		if at.After(r.lastTime) {
+			r.lastTime = at
+		}
+	}
+	return nil
+}
+
+// timeIn returns the time in the name of a commit or a mark.
+func timeIn(name string) (time.Time, error) {
+	const layout = "2006/01/02/150405.000"
+	if len(name) < 2+len(layout) {
+		return time.Time{}, fmt.Errorf("repository: the catalog names a commit or mark %q", name)
+	}
+	at, err := time.Parse(layout, name[2:2+len(layout)])
+	if err != nil {
+		return time.Time{}, fmt.Errorf("repository: the catalog names a commit or mark %q: %w", name, err)
+	}
+	return at, nil
 }
 
 // nextTime returns the time of the next commit or mark: now, or just behind
