@@ -123,6 +123,7 @@ func (s *scrubber) run(ctx context.Context, o ScrubOptions) error {
 	if err == nil {
 		err = s.readAll(ctx, o)
 	}
+	err = errors.Join(err, s.takeUp())
 	if len(s.suspects) > 0 && ctx.Err() == nil {
 		err = errors.Join(err, s.settle(ctx, o.Patience))
 	}
@@ -130,6 +131,19 @@ func (s *scrubber) run(ctx context.Context, o ScrubOptions) error {
 	unread, unreadErr := s.Unread(s.site.Name)
 	s.out.Unread = unread
 	return errors.Join(err, unreadErr)
+}
+
+// takeUp adds to the suspects what was found to be wrong earlier and is being
+// put right now: by a scrub that was cut short, or by a comparison.
+func (s *scrubber) takeUp() error {
+	faults, err := s.catalog.Faults(s.site.Name)
+	for _, f := range faults {
+		waits, waitsErr := s.catalog.Waits(s.site.Name, f.Name)
+		if err = errors.Join(err, waitsErr); waits {
+			s.suspects[f.Name] = struct{}{}
+		}
+	}
+	return err
 }
 
 // recall adds what is known to be wrong at the site from earlier to the answer.

@@ -76,7 +76,9 @@ func (w *world) killSoon(point crash.Name, args ...string) {
 	for range 20 {
 		w.tally.count(w.tally.operations, args[0])
 		o := w.run(string(point), args...)
-		w.note(o)
+		if args[0] == "snapshot" {
+			w.note(o)
+		}
 		if o.killed {
 			w.tally.count(w.tally.kills, o.point)
 			return

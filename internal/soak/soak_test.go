@@ -122,6 +122,8 @@ func (s *soaking) step() {
 		{"prune", 6, func() { s.call(s.moment(), "prune") }},
 		{"sweep", 12, func() { s.call(s.moment(), "sweep") }},
 		{"hold", 3, s.hold},
+		{"scrub", 4, func() { s.call(s.moment(), "scrub", "--all") }},
+		{"damage", 4, s.damage},
 		{"power loss", 12, s.power},
 		{"fault", 12, s.spoil},
 		{"peace", 100 / settleEvery, s.peace},
@@ -315,6 +317,36 @@ func (s *soaking) spoil() {
 		site.Start(s.t)
 		s.fault = ""
 	}
+}
+
+// damage spoils objects of a site, and has that found and put right, however
+// often it is killed.
+func (s *soaking) damage() {
+	s.t.Helper()
+	s.peace()
+	for range 1 + s.rand.IntN(3) {
+		path := s.somePack(s.rand)
+		if _, err := os.Stat(path); err != nil {
+			continue // it is gone already
+		}
+		if s.rand.IntN(2) == 0 {
+			s.tally.count(s.tally.faults, "an object changes a bit")
+			s.flip(path)
+			continue
+		}
+		s.tally.count(s.tally.faults, "an object vanishes")
+		if err := os.Remove(path); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.fault = "an object is damaged"
+	for tries := 0; tries < 8; tries++ {
+		if s.call(s.moment(), "scrub", "cloud", "--all").code == 0 {
+			break
+		}
+	}
+	s.fault = ""
+	s.scrubbed()
 }
 
 func (s *soaking) heal() {

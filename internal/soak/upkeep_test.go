@@ -1,7 +1,10 @@
 package soak
 
 import (
+	"maps"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,14 +62,7 @@ func TestUpkeepKilledAtEveryPoint(t *testing.T) {
 	w.settle()
 	for _, point := range []crash.Name{crash.MendDeleted, crash.MendPut} {
 		name := w.unacknowledged()
-		b, err := os.ReadFile(w.file(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b[len(b)/2] ^= 1
-		if err := os.WriteFile(w.file(name), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		w.flip(w.file(name))
 		w.killSoon(point, "snapshot", "--json")
 		w.check()
 		w.settle()
@@ -107,6 +103,63 @@ func TestComparisonKilledAtEveryPoint(t *testing.T) {
 	w.killAt(crash.CompareDoubted, "sync")
 	w.catalogIsWhole()
 	w.settle()
+}
+
+// somePack returns the file of a pack that the cloud holds and needs.
+func (w *world) somePack(rnd *rand.Rand) string {
+	claims := w.sites[1].auditor.claims
+	names := slices.Sorted(maps.Keys(claims))
+	packs := claims[names[rnd.IntN(len(names))]].snapshots[0].Packs
+	p := packs[rnd.IntN(len(packs))]
+	return w.file("p/" + p.SHA256[:2] + "/" + p.SHA256)
+}
+
+// flip changes a byte in the middle of a file.
+func (w *world) flip(path string) {
+	w.t.Helper()
+	b, err := os.ReadFile(path)
+	if err == nil {
+		b[len(b)/2] ^= 1
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// What a site has lost or holds wrongly is put right from the other, wherever
+// the program is killed meanwhile.
+func TestScrubKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	n := seed(t)
+	rnd := rand.New(rand.NewPCG(n, 5))
+	w.startTraffic(n)
+	w.start()
+	w.settle()
+	w.settle()
+	for _, point := range append(slices.Clone(scrubPoints), crash.MendDeleted, crash.MendPut) {
+		w.flip(w.somePack(rnd))
+		w.killAt(point, "scrub", "cloud", "--all")
+		w.scrubbed()
+		if err := os.Remove(w.somePack(rnd)); err != nil {
+			t.Fatal(err)
+		}
+		w.killAt(crash.ScrubDoubted, "scrub", "cloud", "--all")
+		w.scrubbed()
+	}
+	w.settle()
+}
+
+// scrubbed lets a scrub do its work in peace, and looks at all of the cloud.
+func (w *world) scrubbed() {
+	w.t.Helper()
+	if o := w.run("", "scrub", "cloud", "--all"); o.code != 0 && o.code != 3 {
+		w.violation("status 0 or 3 was wanted: %s", o)
+	}
+	w.must("", "scrub", "cloud", "--all")
+	w.sites[1].afresh()
+	w.check()
 }
 
 // Recovery points are given up and deleted, and mostly dead packs written anew,

@@ -223,7 +223,12 @@ func (c *call) outcome() outcome {
 
 func (w *world) run(crash string, args ...string) outcome {
 	w.t.Helper()
-	return w.begin(crash, args...).end()
+	began := time.Now()
+	o := w.begin(crash, args...).end()
+	if os.Getenv("SOAK_TIMES") != "" {
+		w.t.Logf("%s %s: %s", crash, strings.Join(args, " "), time.Since(began).Round(time.Millisecond))
+	}
+	return o
 }
 
 // must calls the program, which must do what it is asked.
