@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,15 +64,43 @@ func pruneCounts(r PruneResult) []counted {
 	return out
 }
 
-func (e *Engine) pruneFunction(ctx context.Context, f config.Function, now time.Time, dryRun bool) (PrunedFunction, error) {
+// pruneTries is how often it is decided anew because a proof has changed what
+// must stay in the meantime.
+const pruneTries = 3
+
+func (e *Engine) pruneFunction(ctx context.Context, f config.Function, now time.Time, dryRun bool) (out PrunedFunction, err error) {
+	for range pruneTries {
+		var doomed map[string]string
+		if out, doomed, err = e.decide(f, now); err != nil || dryRun {
+			return out, err
+		}
+		if err = e.condemn(ctx, doomed); !errors.Is(err, repository.ErrFloor) {
+			return out, err
+		}
+	}
+	return out, err
+}
+
+// decide applies the rules of a function, and returns with the reasons what no
+// rule keeps.
+func (e *Engine) decide(f config.Function, now time.Time) (PrunedFunction, map[string]string, error) {
 	out := PrunedFunction{Function: f.Name, Rules: describeRules(f.Keep), Decisions: []PruneDecision{}}
 	points, waiting, err := e.retentionPoints(f)
 	if err != nil {
-		return out, err
+		return out, nil, err
+	}
+	// The repository refuses to give up one more than the rules know of: what a
+	// proof restored last, though there are newer ones that are proven.
+	floors, err := e.repository.Floors(f.Name)
+	if err != nil {
+		return out, nil, err
 	}
 	out.Waiting = waiting
 	doomed := map[string]string{}
 	for _, d := range retention.Decide(policyOf(f.Keep), points, e.cfg.SiteOrder, now) {
+		if why := floors[d.ID]; why != "" && !d.Keep {
+			d.Keep, d.Reasons = true, []string{why + ": it stays whatever the rules say"}
+		}
 		out.Decisions = append(out.Decisions, PruneDecision{Snapshot: d.ID, RecoveryPoint: d.Time.UTC(), Keep: d.Keep, Reasons: d.Reasons})
 		if d.Keep {
 			out.Kept++
@@ -80,10 +109,7 @@ func (e *Engine) pruneFunction(ctx context.Context, f config.Function, now time.
 		out.Dropped++
 		doomed[d.ID] = strings.Join(d.Reasons, "; ")
 	}
-	if dryRun {
-		return out, nil
-	}
-	return out, e.condemn(ctx, doomed)
+	return out, doomed, nil
 }
 
 // condemnStep is how many snapshots one mark condemns, so that marks stay small

@@ -217,6 +217,24 @@ func TestADamagedPointKeepsNoOtherFromBeingKept(t *testing.T) {
 	}
 }
 
+// A proof by hand of an old point makes it the one that was proven last, which
+// the repository never gives up.
+func TestWhatWasProvenLastStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{function: ", keep: {last: 1}"})
+	ids := w.history(t, 3)
+	for _, id := range []string{ids[2], ids[0]} {
+		if _, err := w.Verify(t.Context(), engine.VerifyRequest{Snapshot: id, Level: "L0"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	did := w.prune(t, false)
+	if did.Kept != 2 || did.Dropped != 1 || did.Decisions[1].Keep || !did.Decisions[2].Keep ||
+		!strings.Contains(did.Decisions[2].Reasons[0], "last proven one: it stays whatever the rules say") {
+		t.Errorf("%+v", did)
+	}
+}
+
 func TestListsGoByNameThenNewestFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{})

@@ -23,7 +23,10 @@ func (e *Engine) recorded(ctx context.Context, kind string, work func(*catalog.R
 	}
 	err := work(run)
 	run.Ended = e.clock.Now()
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		run.Error = "cut short: it was cancelled, or backupd ended"
+	case err != nil:
 		run.Error = err.Error()
 	}
 	return errors.Join(err, e.catalog.PutRun(run))

@@ -58,7 +58,7 @@ func (r *Repository) checkFloors(snapshots map[string]string) error {
 			continue
 		}
 		seen[s.Function] = true
-		floors, err := r.floors(s.Function)
+		floors, err := r.Floors(s.Function)
 		if err != nil {
 			return err
 		}
@@ -71,8 +71,9 @@ func (r *Repository) checkFloors(snapshots map[string]string) error {
 	return nil
 }
 
-// floors returns the snapshots of a function that must stay, and why.
-func (r *Repository) floors(function string) (map[string]string, error) {
+// Floors returns the snapshots of a function that must stay whatever is asked
+// for, and what each of them is: the "last good one", the "last proven one".
+func (r *Repository) Floors(function string) (map[string]string, error) {
 	out := map[string]string{}
 	good, ok, err := r.Newest(function, func(s SnapshotInfo) bool { return s.Holders() > 0 && s.Condemned.IsZero() })
 	if err != nil {
