@@ -208,3 +208,98 @@ func TestLiesAtRandom(t *testing.T) {
 	}
 	b.inStep(t)
 }
+
+// A sweep deletes nothing that is needed, whatever a site says meanwhile, and
+// is finished by the next one when the lies are over.
+func TestSweepOfASiteThatLies(t *testing.T) {
+	gone := testenv.SayError(404, "NoSuchKey", "The specified key does not exist.")
+	for name, lies := range map[string][]testenv.Lie{
+		"nothing is listed":      lie(testenv.SayNothingThere, testenv.OpList),
+		"objects vanish":         lie(gone, testenv.OpGet, testenv.OpHead),
+		"slow down":              lie(testenv.SaySlowDown),
+		"an error inside":        lie(testenv.SayErrorInside),
+		"empty objects":          lie(testenv.SayEmpty, testenv.OpGet, testenv.OpHead),
+		"deleting is denied":     lie(testenv.SayError(403, "AccessDenied", "Access Denied."), testenv.OpDelete),
+		"deleting hangs":         lie(testenv.SayNothing, testenv.OpDelete),
+		"deleted and not":        lie(testenv.SayDeleted, testenv.OpDelete),
+		"flipped bits":           about(packs, lie(testenv.SayFlipped, testenv.OpGet)),
+		"other commits":          about(commits, lie(testenv.SayOther, testenv.OpGet)),
+		"commits of last minute": about(commits, lie(testenv.SayNothingThere, testenv.OpList)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newLiarBench(t)
+			var snaps []*Snapshot
+			for range 4 {
+				snaps = append(snaps, b.take(t))
+				b.clock.Advance(time.Hour)
+			}
+			for _, s := range snaps {
+				b.durable(t, s)
+			}
+			doomed := map[string]string{snaps[0].ID: "a rule", snaps[2].ID: "a rule"}
+			if err := b.Condemn(t.Context(), doomed); err != nil {
+				t.Fatal(err)
+			}
+			o := SweepOptions{Grace: day, MaxRewrite: 1 << 30}
+			b.untilSwept(t, o)
+			b.clock.Advance(day + time.Minute)
+			b.liars["cloud"].Tell(lies...)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			out, err := b.Sweep(ctx, o, nil)
+			cancel()
+			t.Logf("with the lie: %+v %v", out, err)
+			b.mu.Lock()
+			for id := range doomed {
+				delete(b.taken, id)
+			}
+			b.mu.Unlock()
+			for site := range b.liars {
+				b.restores(t, site, snaps[1].ID, snaps[3].ID)
+			}
+			b.liars["cloud"].Honest()
+			b.untilSwept(t, o)
+			b.clock.Advance(day + time.Minute)
+			b.untilSwept(t, o)
+			b.inStep(t)
+		})
+	}
+}
+
+// untilSwept sweeps again and again until that works.
+func (b *liarBench) untilSwept(t *testing.T, o SweepOptions) {
+	t.Helper()
+	start := time.Now()
+	for {
+		_, err := b.Sweep(t.Context(), o, nil)
+		if err == nil {
+			return
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("no sweep works: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// A scrub of a site that gives wrong bytes for a while does no harm.
+func TestScrubOfASiteThatLies(t *testing.T) {
+	b := newLiarBench(t)
+	for range 2 {
+		b.durable(t, b.take(t))
+	}
+	for _, lies := range [][]testenv.Lie{
+		about(packs, lie(testenv.SayFlipped, testenv.OpGet)), lie(testenv.SayEmpty, testenv.OpGet, testenv.OpHead),
+		lie(testenv.SayError(404, "NoSuchKey", "x"), testenv.OpGet, testenv.OpHead), about(commits, lie(testenv.SayOther, testenv.OpGet)),
+	} {
+		b.liars["onsite"].Tell(lies...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		out, err := b.Scrub(ctx, ScrubOptions{}, func(ScrubProgress) {})
+		cancel()
+		t.Logf("with the lie: %+v %v", out, err)
+		b.restores(t, "cloud", b.claimed(t, "cloud")...)
+		b.restores(t, "onsite", b.claimed(t, "onsite")...)
+		b.liars["onsite"].Honest()
+		b.inStep(t)
+	}
+}

@@ -16,8 +16,12 @@ import (
 	miniogo "github.com/minio/minio-go/v7"
 )
 
-// someETag stands where every object has one.
-const someETag = `"d41d8cd98f00b204e9800998ecf8427e"`
+// believable adds what every answer about an object has.
+func believable(h http.Header) {
+	h.Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+	h.Set("Last-Modified", "Sun, 01 Mar 2026 12:00:00 GMT")
+	h.Set("Content-Type", "application/octet-stream")
+}
 
 // SayError answers with an error of S3.
 func SayError(status int, code, message string) Say {
@@ -59,9 +63,12 @@ var SayErrorInside Say = func(_ *Liar, w http.ResponseWriter, r *http.Request) {
 // SayDone answers a Put as if it were done, and has done nothing.
 var SayDone Say = func(_ *Liar, w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // what is lost
-	w.Header().Set("ETag", someETag)
+	believable(w.Header())
 	w.WriteHeader(http.StatusOK)
 }
+
+// SayDeleted answers a Delete as if it were done, and has done nothing.
+var SayDeleted Say = func(_ *Liar, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
 // SayDoneWith answers a Put as if it were done, and has stored something else.
 func SayDoneWith(change func([]byte) []byte) Say {
@@ -75,7 +82,7 @@ func SayDoneWith(change func([]byte) []byte) Say {
 			hangUp(w)
 			return
 		}
-		w.Header().Set("ETag", someETag)
+		believable(w.Header())
 		w.WriteHeader(http.StatusOK)
 	}
 }
@@ -138,7 +145,7 @@ func SayShort(n int) Say {
 
 // SayEmpty says that the object has no bytes.
 var SayEmpty Say = func(l *Liar, w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("ETag", someETag)
+	believable(w.Header())
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 }
@@ -171,7 +178,7 @@ var SayOther Say = func(l *Liar, w http.ResponseWriter, r *http.Request) {
 	} else {
 		from, to = 0, len(body)-1
 	}
-	answer.Header().Set("ETag", someETag)
+	believable(answer.Header())
 	answer.Header().Set("Content-Length", strconv.Itoa(to-from+1))
 	answer.WriteHeader(status)
 	_, _ = answer.Body.Write(body[from : to+1]) // never fails
