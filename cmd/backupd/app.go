@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 
+	"filippo.io/age"
+
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
@@ -30,6 +32,8 @@ type app struct {
 	screen         *show.Screen
 	log            *slog.Logger
 	level          slog.LevelVar
+
+	identities []age.Identity // given besides the configured ones
 
 	answered bool // the document of --json has been printed
 }
@@ -140,5 +144,5 @@ type marked struct {
 func (m *marked) Unwrap() []error { return []error{m.error, m.as} }
 
 func (a *app) engineOptions() engine.Options {
-	return engine.Options{Clock: a.clock, Log: a.log, Version: buildVersion().Version}
+	return engine.Options{Clock: a.clock, Log: a.log, Version: buildVersion().Version, Identities: a.identities}
 }

@@ -50,14 +50,17 @@ func (a *app) asked(ctx context.Context, dataDir string) []engine.Finding {
 		return nil
 	}
 	var sites engine.Sites
+	var keys engine.KeyList
 	if err == nil {
+		var keysErr error
 		sites, err = client.Sites(ctx)
-		err = errors.Join(err, client.Close())
+		keys, keysErr = client.Keys(ctx)
+		err = errors.Join(err, keysErr, client.Close())
 	}
 	if err != nil {
 		return []engine.Finding{{Group: "service", Subject: server.SocketPath(dataDir), Detail: err.Error()}}
 	}
-	return engine.FindingsOf(sites)
+	return append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
 }
 
 // checkOutcome is an error when any finding is not as it must be. The findings

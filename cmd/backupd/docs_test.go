@@ -29,6 +29,9 @@ var documents = []any{
 	build{},
 	engine.Finding{},
 	engine.InitReport{},
+	engine.KeyList{},
+	engine.KeyAddResult{},
+	engine.KeyRotateResult{},
 	repository.Rebuilt{},
 	engine.Status{},
 	engine.Sites{},
@@ -153,10 +156,14 @@ func flagsOf(set *pflag.FlagSet) []string {
 	return flags
 }
 
-// own returns the flags that a command does not have from the root.
+// own returns the flags that a command does not have from the root, those of the
+// commands below it included.
 func own(cmd *cobra.Command) *pflag.FlagSet {
 	flags := cmd.LocalNonPersistentFlags()
 	flags.AddFlagSet(cmd.PersistentFlags())
+	for _, sub := range cmd.Commands() {
+		flags.AddFlagSet(own(sub))
+	}
 	return flags
 }
 

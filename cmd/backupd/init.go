@@ -64,6 +64,9 @@ func (a *app) showInit(r engine.InitReport, done bool) error {
 			return err
 		}
 	}
+	if r.Closed != "" {
+		fmt.Fprintf(&b, "\n%s %s\n", a.style.Bad("!"), sentence(r.Closed))
+	}
 	if done {
 		a.escrowInstructions(&b, r)
 	}
@@ -87,12 +90,14 @@ The backups can be read with any one of these identities, and with nothing else:
 		fmt.Fprintf(b, "  escrow  %s\n", recipient)
 	}
 	fmt.Fprintf(b, `
+%s
 If this host burns down, the escrow is all that is left. So:
   1. Keep the escrow's identity file (AGE-SECRET-KEY-1...) in at least two places
      away from this host and from the sites: a safe, a bank, a second company.
      Printed on paper is good: it is one line.
   2. Never store it on this host, and never in the buckets that it opens.
   3. Write down beside it where the sites are and who holds their passwords.
-  4. Try it once a year: an escrow that was never used is a hope.
-`)
+  4. Try it every three months: backupd key escrow-test --identity FILE. An escrow
+     that was never used is a hope.
+`, sentence(r.IfLost))
 }

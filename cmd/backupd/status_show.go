@@ -26,6 +26,9 @@ func (a *app) showStatus(s engine.Status) error {
 		a.showSite(&b, s, site)
 	}
 	a.showRest(&b, s)
+	for _, w := range s.Warnings {
+		fmt.Fprintf(&b, "%s %s\n", a.style.Warn("!"), show.Text(w))
+	}
 	if err := proven.explain(&b, a.style); err != nil {
 		return err
 	}

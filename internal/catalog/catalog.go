@@ -110,6 +110,32 @@ func (c *Catalog) prepare() error {
 	})
 }
 
+// Peek returns the value stored under name in the catalog at path, without
+// taking hold of it for longer and without changing anything. The error matches
+// [ErrInUse] while another process has it open.
+func Peek(path, name string) ([]byte, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond, ReadOnly: true})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("look into catalog %s: %w", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look into catalog %s: %w", path, err)
+	}
+	c := &Catalog{db: db}
+	defer func() { _ = c.Close() }() // it was only read
+	var out []byte
+	err = db.View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketMeta) == nil {
+			return fmt.Errorf("catalog: %s: %w", name, ErrNotFound)
+		}
+		return nil
+	})
+	if err == nil {
+		out, err = c.Meta(name)
+	}
+	return out, err
+}
+
 // Close waits for running transactions and closes the file.
 func (c *Catalog) Close() error { return c.db.Close() }
 

@@ -143,6 +143,9 @@ type Status struct {
 	// Upkeep is what gives up and deletes what no rule keeps. Nil when no
 	// function has rules: everything is kept.
 	Upkeep *Upkeep `json:"upkeep"`
+	// Warnings say, a sentence each, what does not break a promise now and may
+	// break all of them one day.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Upkeep is what gives up and deletes what no rule keeps.
@@ -288,6 +291,11 @@ type InitReport struct {
 	Escrow []string `json:"escrow"`
 	// Sites says for every site what became of it.
 	Sites map[string]InitSite `json:"sites"`
+	// IfLost says what is lost when all identities are.
+	IfLost string `json:"if_lost"`
+	// Closed says that the repository is there and that the identity does not
+	// open it; empty when it does.
+	Closed string `json:"closed,omitempty"`
 }
 
 // The states of a site after "backupd init".

@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"filippo.io/age"
 
+	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/pgserver"
@@ -46,6 +48,7 @@ type checker struct {
 	cfg        *config.Config
 	clock      clock.Clock
 	identities []age.Identity
+	recipients int // that the configuration names, the daemon among them
 	findings   []Finding
 }
 
@@ -147,7 +150,44 @@ func (c *checker) keys() {
 		c.bad(group, path, err.Error(), "add the escrow's recipient to keys.recipients")
 		return
 	}
-	c.good(group, path, fmt.Sprintf("identity %s, escrow %v", own[0], c.cfg.Keys.Recipients), "")
+	c.recipients = len(own) + len(c.cfg.Keys.Recipients)
+	hint := ""
+	if c.recipients < 3 {
+		hint = addSecond
+	}
+	c.good(group, path, fmt.Sprintf("identity %s, escrow %v; %s", own[0], c.cfg.Keys.Recipients, ifLost(path)), hint)
+	c.escrow()
+}
+
+// escrow says when the escrow was tested. A service that runs keeps the catalog
+// to itself: then it is asked by the command.
+func (c *checker) escrow() {
+	if _, err := os.Stat(catalogPath(c.cfg)); err != nil {
+		return // there is nothing to open yet
+	}
+	tests, err := repository.PeekEscrowTests(catalogPath(c.cfg))
+	switch {
+	case errors.Is(err, catalog.ErrInUse):
+	case err != nil:
+		c.bad("keys", escrowSubject, err.Error(), "")
+	default:
+		c.findings = append(c.findings, EscrowFinding(tests, c.clock.Now()))
+	}
+}
+
+const escrowSubject = "escrow"
+
+// EscrowFinding says when the escrow was tested, and what is wrong with that.
+// It is advice: whether an identity that is kept elsewhere opens anything is
+// not known here.
+func EscrowFinding(tests []repository.EscrowTest, now time.Time) Finding {
+	f := Finding{OK: true, Group: "keys", Subject: escrowSubject, Detail: "never tested", Hint: strings.Join(escrowWarnings(tests, now), "\n")}
+	for _, t := range tests {
+		if t.Passed {
+			f.Detail = fmt.Sprintf("tested on %s: %s opens every site", t.At.UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "))
+		}
+	}
+	return f
 }
 
 func (c *checker) sites(ctx context.Context) {
@@ -175,13 +215,18 @@ func (c *checker) site(ctx context.Context, site repository.Site) {
 		c.bad(group, site.Name, fmt.Sprintf("%s; it cannot hold a repository: %v", detail, err), notes)
 		return
 	}
-	err = repository.Look(ctx, site, c.identities)
+	wrapped, err := repository.Look(ctx, site, c.identities)
 	switch {
 	case errors.Is(err, repository.ErrNoRepository):
 		c.bad(group, site.Name, detail+"; holds no repository yet", "run 'backupd init'")
 		return
 	case err != nil:
 		c.bad(group, site.Name, err.Error(), "")
+		return
+	}
+	if c.recipients > 0 && wrapped < c.recipients {
+		c.bad(group, site.Name, fmt.Sprintf("the repository opens with this identity; a key of it is wrapped for %d recipients, "+
+			"the configuration names %d", wrapped, c.recipients), "somebody of keys.recipients cannot open it: 'backupd key add --recipient age1…' wraps it for them")
 		return
 	}
 	c.good(group, site.Name, detail+"; the repository opens with this identity", notes)

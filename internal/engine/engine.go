@@ -29,6 +29,9 @@ type Options struct {
 	Log   *slog.Logger
 	// Version is the version of the program, shown in the status.
 	Version string
+	// Identities open the repository besides those of keys.identity_file, which
+	// need not be there then.
+	Identities []age.Identity
 }
 
 // Engine is a configuration put to work. Its methods are safe for concurrent
@@ -77,9 +80,10 @@ const (
 // It connects to nothing but, when the catalog is new, to a site.
 func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	identities, err := readIdentities(cfg.Keys.IdentityFile)
-	if err != nil {
+	if err != nil && (len(o.Identities) == 0 || !errors.Is(err, ErrNotInitialized)) {
 		return nil, err
 	}
+	identities = append(identities, o.Identities...)
 	cat, err := openCatalog(cfg)
 	if err != nil {
 		return nil, err

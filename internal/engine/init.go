@@ -19,7 +19,7 @@ import (
 // on every site that has none. It may be run again at any time: what is there
 // stays as it is.
 func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport, err error) {
-	report = InitReport{IdentityFile: cfg.Keys.IdentityFile, Escrow: cfg.Keys.Recipients, Sites: map[string]InitSite{}}
+	report = InitReport{IdentityFile: cfg.Keys.IdentityFile, Escrow: cfg.Keys.Recipients, Sites: map[string]InitSite{}, IfLost: ifLost(cfg.Keys.IdentityFile)}
 	cat, err := openCatalog(cfg)
 	if err != nil {
 		return report, err
@@ -71,7 +71,29 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 			report.Sites[name] = initSite(report.Sites[name], what)
 		}
 	}
+	if err != nil {
+		return report, err
+	}
+	report.Closed, err = opens(ctx, cfg.Keys.IdentityFile, options.Sites[0])
+	if report.Closed != "" {
+		err = fmt.Errorf("%w: %s", ErrDegraded, report.Closed)
+	}
 	return report, err
+}
+
+// opens returns why the daemon's identity does not open the repository at a
+// site; empty when it does. It was there before the identity, then.
+func opens(ctx context.Context, identityFile string, site repository.Site) (closed string, err error) {
+	ids, err := readIdentities(identityFile)
+	if err != nil {
+		return "", err
+	}
+	_, err = repository.Look(ctx, site, ids)
+	if errors.Is(err, repository.ErrWrongKey) {
+		return fmt.Sprintf("the repository was there already, and the identity in %s does not open it; "+
+			"'backupd key add --identity FILE' with the escrow's lets it in", identityFile), nil
+	}
+	return "", err
 }
 
 func initSite(s InitSite, what string) InitSite {

@@ -20,7 +20,7 @@ type planner interface {
 
 // Status says how well the promises are kept now: it reads the catalog and
 // waits for no site.
-func (e *Engine) Status(context.Context) (Status, error) {
+func (e *Engine) Status(ctx context.Context) (Status, error) {
 	e.mu.Lock()
 	plan := e.planner
 	e.mu.Unlock()
@@ -32,6 +32,11 @@ func (e *Engine) Status(context.Context) (Status, error) {
 	if err := e.statusOfRest(&s, newest); err != nil {
 		return s, err
 	}
+	keys, err := e.Keys(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Warnings = keys.Warnings
 	proofs, err := e.newestProofs()
 	if err != nil {
 		return s, err

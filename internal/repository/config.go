@@ -233,14 +233,21 @@ func remember(cat *catalog.Catalog, c *config, is identity) error {
 	return cat.SetMeta(metaConfig, is.config)
 }
 
-// Look checks that a site holds a repository that one of the identities opens.
-func Look(ctx context.Context, site Site, identities []age.Identity) error {
+// Look checks that a site holds a repository that one of the identities opens,
+// and returns for how many recipients the key is wrapped that is for the fewest.
+func Look(ctx context.Context, site Site, identities []age.Identity) (recipients int, err error) {
 	is, err := siteConfig(ctx, site)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if _, _, err := openAll(is, identities); err != nil {
-		return &ObjectError{site.Name, "keys/", err}
+	ring, _, err := openAll(is, identities)
+	if err != nil {
+		return 0, fmt.Errorf("site %s: %w", site.Name, err)
 	}
-	return nil
+	for i, key := range ring.all() {
+		if n := recipientsOf(is.wrapped, key.id); i == 0 || n < recipients {
+			recipients = n
+		}
+	}
+	return recipients, nil
 }

@@ -79,11 +79,17 @@ func (r *Repository) rememberEscrow(t EscrowTest) error {
 }
 
 // EscrowTests returns the last test of each set of identities, the newest last.
-func (r *Repository) EscrowTests() ([]EscrowTest, error) { return EscrowTests(r.catalog) }
+func (r *Repository) EscrowTests() ([]EscrowTest, error) {
+	return escrowTests(r.catalog.Meta(metaEscrow))
+}
 
-// EscrowTests returns what a catalog knows of tests of the escrow.
-func EscrowTests(cat *catalog.Catalog) ([]EscrowTest, error) {
-	b, err := cat.Meta(metaEscrow)
+// PeekEscrowTests returns what the catalog at path knows of tests of the escrow.
+// The error matches [catalog.ErrInUse] while somebody works with it.
+func PeekEscrowTests(path string) ([]EscrowTest, error) {
+	return escrowTests(catalog.Peek(path, metaEscrow))
+}
+
+func escrowTests(b []byte, err error) ([]EscrowTest, error) {
 	if errors.Is(err, catalog.ErrNotFound) {
 		return nil, nil
 	}

@@ -59,7 +59,8 @@ func TestFeatureThatReadersMustKnow(t *testing.T) {
 	b.needing(t, func(f *features) { f.Read = unknown })
 	_, err := Open(t.Context(), b.options)
 	refused(t, "open", err)
-	refused(t, "look", Look(t.Context(), b.options.Sites[0], b.options.Identities))
+	_, err = Look(t.Context(), b.options.Sites[0], b.options.Identities)
+	refused(t, "look", err)
 	fresh := b.options
 	fresh.Catalog = newCatalog(t)
 	_, err = Open(t.Context(), fresh)
@@ -96,7 +97,7 @@ func TestFeatureThatWritersMustKnow(t *testing.T) {
 	refused(t, "prune", b.addMark(t.Context(), &mark{Condemn: &condemnMark{}}, nil))
 	_, err = b.RotateKey(t.Context(), b.both(), 1, 0)
 	refused(t, "rotate", err)
-	_, err = b.AddRecipients(t.Context(), b.both(), 0)
+	_, err = b.AddRecipients(t.Context(), b.both(), nil, 0)
 	refused(t, "add", err)
 	if after := listing(t, b.roots["onsite"]); !slices.Equal(before, after) {
 		t.Errorf("the site holds %v, before %v", after, before)

@@ -24,37 +24,52 @@ type KeysAdded struct {
 	Sites map[string]SiteState `json:"sites"`
 }
 
-// AddRecipients wraps every key that opens here for further recipients too. What
-// was wrapped before stays: nobody loses access. It waits until the sites have
-// the new objects, or fail for longer than patience. The uploads must run.
-func (r *Repository) AddRecipients(ctx context.Context, recipients []age.Recipient, patience time.Duration) (out KeysAdded, err error) {
+// AddRecipients wraps every key that opens here, or with one of the identities
+// given, for further recipients too. What was wrapped before stays: nobody loses
+// access. It waits until the sites have the new objects, or fail for longer than
+// patience. The uploads must run.
+func (r *Repository) AddRecipients(ctx context.Context, recipients []age.Recipient, with []age.Identity, patience time.Duration) (out KeysAdded, err error) {
 	if err := r.mayWrite(); err != nil {
 		return out, err
 	}
 	r.rotation.Lock()
 	defer r.rotation.Unlock()
-	for _, key := range r.keys.all() {
-		wrapped, err := key.wrap(recipients)
+	is, err := rememberedConfig(r.catalog)
+	if err != nil {
+		return out, err
+	}
+	ring, locked, err := openAll(is, slices.Concat(r.identities, with))
+	if err != nil {
+		return out, err
+	}
+	for _, key := range ring.all() {
+		name, err := r.wrapAgain(key, recipients)
 		if err != nil {
-			return out, err
-		}
-		name := laterKeyName(key.id, wrapped)
-		if err := r.catalog.AddKey(name, wrapped); err != nil {
 			return out, err
 		}
 		out.Objects = append(out.Objects, name)
 	}
-	closed, err := r.closedKeys()
-	if err != nil {
-		return out, err
-	}
-	for id := range closed {
+	for id := range locked {
 		out.Closed = append(out.Closed, id.String())
 	}
 	slices.Sort(out.Closed)
 	r.wake()
 	out.Sites, err = r.awaitObjects(ctx, out.Objects, patience)
 	return out, err
+}
+
+// wrapAgain wraps a key for further recipients and queues it for every site.
+func (r *Repository) wrapAgain(key *masterKey, recipients []age.Recipient) (name string, err error) {
+	wrapped, err := key.wrap(recipients)
+	if err != nil {
+		return "", err
+	}
+	name = laterKeyName(key.id, wrapped)
+	// It may be for us, and the first that is.
+	if err := r.keys.take(name, wrapped, r.identities, r.id); err != nil && !errors.Is(err, ErrWrongKey) {
+		return "", err
+	}
+	return name, r.catalog.AddKey(name, wrapped)
 }
 
 // KeyRotated says what came of a rotation.

@@ -161,3 +161,16 @@ func countRecipients(wrapped []byte) (n int, err error) {
 	}
 	return 0, fmt.Errorf("%w: its age header does not end, or names no recipient", ErrCorrupt)
 }
+
+// recipientsOf returns for how many recipients a key is wrapped in all.
+func recipientsOf(wrapped map[string][]byte, key keyID) (n int) {
+	for name, b := range wrapped {
+		if id, err := keyIDOf(name); err != nil || id != key {
+			continue
+		}
+		if more, err := countRecipients(b); err == nil {
+			n += more
+		}
+	}
+	return n
+}

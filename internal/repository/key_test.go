@@ -269,7 +269,7 @@ func TestNewRecipientOpensEverything(t *testing.T) {
 	}
 	b.options.Identities = []age.Identity{b.escrow}
 	b.open(t)
-	added, err := b.AddRecipients(t.Context(), []age.Recipient{b.daemon.Recipient()}, time.Minute)
+	added, err := b.AddRecipients(t.Context(), []age.Recipient{b.daemon.Recipient()}, nil, time.Minute)
 	if err != nil || len(added.Objects) != 2 || len(added.Closed) != 0 || holders(added.Sites) != 2 {
 		t.Fatalf("added: %+v (%v)", added, err)
 	}
@@ -279,8 +279,8 @@ func TestNewRecipientOpensEverything(t *testing.T) {
 	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 10)}))
 	for _, site := range b.options.Sites {
 		for _, id := range []*age.X25519Identity{b.daemon, b.escrow} {
-			if err := Look(t.Context(), site, []age.Identity{id}); err != nil {
-				t.Errorf("site %s: %v", site.Name, err)
+			if n, err := Look(t.Context(), site, []age.Identity{id}); err != nil || n != 3 {
+				t.Errorf("site %s: for %d recipients (%v)", site.Name, n, err)
 			}
 		}
 		escrow := b.escrow

@@ -23,6 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fake stands in for the engine: this package carries operations, it does not
 // do them. Unset operations panic, which fails the test.
 type fake struct {
+	server.KeyOperations
+
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)
 	plan      func(context.Context, restore.Request) (restore.Plan, error)

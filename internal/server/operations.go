@@ -46,6 +46,7 @@ type Operations interface {
 	Sweep(ctx context.Context, req engine.SweepRequest, report progress.Reporter) (engine.SweepResult, error)
 	// Scrub reads what sites hold, and puts right what is wrong.
 	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
+	KeyOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

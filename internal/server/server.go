@@ -124,6 +124,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST "+pathScrub, handle(s, func(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) (any, error) {
 		return s.ops.Scrub(ctx, req, report)
 	}))
+	s.keyRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, nil, fmt.Errorf("%w: the service does not know %s %s; is it another version than the command?", engine.ErrUsage, r.Method, r.URL.Path))
 	})
