@@ -134,7 +134,7 @@ func (c *checker) keys() {
 	path := c.cfg.Keys.IdentityFile
 	ids, err := readIdentities(path)
 	if err != nil {
-		c.bad(group, path, err.Error(), "run 'backupd init'")
+		c.bad(group, path, err.Error()+"; "+ifLost(path), "run 'backupd init'; when it was lost, then also 'backupd key add --identity FILE' with the escrow's")
 		return
 	}
 	c.identities = ids
