@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/saypro/backupd/internal/storage"
+	"github.com/saypro/backupd/internal/storage/dir"
 )
 
 // auditor watches one site and trusts nothing but what it reads there.
@@ -26,12 +28,25 @@ type claim struct {
 
 func newAuditor(w *world, s *site) *auditor {
 	w.t.Helper()
-	a := &auditor{w: w, site: s, store: s.StoreAt(w.t, s.prefix), claims: map[string]*claim{}, marks: map[string]bool{}}
+	a := &auditor{w: w, site: s, store: s.open(w.t), claims: map[string]*claim{}, marks: map[string]bool{}}
 	var err error
 	if a.reader, err = openReader(context.Background(), a.store, w.escrow); err != nil {
 		w.t.Fatalf("site %s: %v", s.Name, err)
 	}
 	return a
+}
+
+// open opens the site past its link.
+func (s *site) open(t testing.TB) storage.Store {
+	t.Helper()
+	if s.folder == "" {
+		return s.StoreAt(t, s.prefix)
+	}
+	store, err := dir.Open(dir.Options{Site: s.Name, Path: s.folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 // checkTime bounds one look at one site.

@@ -186,6 +186,38 @@ func TestPowerLoss(t *testing.T) {
 	w.settle()
 }
 
+// A folder that is a site is on the disk that loses its power: what it has taken
+// is there afterwards.
+func TestPowerLossOfAFolder(t *testing.T) {
+	t.Parallel()
+	d := newDisk(t)
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	rnd := rand.New(rand.NewPCG(seed(t), 4))
+	w.startTraffic(rnd.Uint64())
+	w.data = filepath.Join(d.dir, "data")
+	folder := filepath.Join(d.dir, "site")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.sites[0] = &site{Site: &testenv.Site{Name: "onsite"}, folder: folder}
+	w.configure()
+	w.must("", "init")
+	w.losePower(d, w.begin("", "version"))
+	w.watch()
+	for range 8 {
+		c := w.begin("", "snapshot", "--json")
+		if rnd.IntN(2) > 0 {
+			c.over(time.Duration(rnd.IntN(500)) * time.Millisecond)
+		} else {
+			c.end()
+		}
+		w.note(w.losePower(d, c))
+		w.check()
+		w.spoolHasAll()
+	}
+	w.settle()
+}
+
 func (w *world) powerLosses(d *disk, rnd *rand.Rand, rounds int) {
 	w.t.Helper()
 	for range rounds {

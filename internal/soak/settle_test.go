@@ -14,7 +14,9 @@ import (
 func (w *world) settle() {
 	w.t.Helper()
 	for _, s := range w.sites {
-		s.link.Restore()
+		if s.folder == "" {
+			s.link.Restore()
+		}
 	}
 	w.note(w.must("", "snapshot", "--json"))
 	w.must("", "sync")

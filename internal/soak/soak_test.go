@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -147,6 +148,10 @@ func (s *soaking) step() {
 
 // order tells the program to end anywhere with some probability.
 func (s *soaking) order() string {
+	if s.rand.IntN(3) == 0 {
+		points := crash.Points()
+		return fmt.Sprintf("%s:%d", points[s.rand.IntN(len(points))], 1+s.rand.IntN(3))
+	}
 	chance := []float64{0, 0.005, 0.02, 0.1}[s.rand.IntN(4)]
 	return fmt.Sprintf("random:%d:%g", s.rand.Uint64(), chance)
 }
@@ -190,6 +195,17 @@ func (s *soaking) snapshot() {
 	s.note(s.call(s.moment(), "snapshot", "--json"))
 }
 
+// What a service is asked for while it runs.
+var asked = [][]string{
+	{"snapshot", "--json"},
+	{"snapshot", "--json"},
+	{"verify", "orders", "--from", "cloud", "--level", "L2"},
+	{"sync"},
+	{"prune"},
+	{"sweep"},
+	{"scrub", "--all"},
+}
+
 // serve runs the service for a while, asks it for things, and kills it.
 func (s *soaking) serve() {
 	s.t.Helper()
@@ -207,11 +223,13 @@ func (s *soaking) serve() {
 		}
 		// The service may end under it, and then it does the work itself: what
 		// it says counts in any case.
-		c := s.begin("", "snapshot", "--json")
+		c := s.begin("", asked[s.rand.IntN(len(asked))]...)
 		if !c.over(s.moment()) {
 			c.kill()
 		}
-		s.note(c.outcome())
+		if o := c.outcome(); o.args[0] == "snapshot" {
+			s.note(o)
+		}
 	}
 	if d.over(s.moment()) {
 		s.judge(d.outcome())

@@ -42,9 +42,10 @@ type world struct {
 	caught   *[]string           // where violations go that a test wants; nil: they fail it
 }
 
-// site is a place for copies, behind a link that can be cut.
+// site is a place for copies, behind a link that can be cut, or a folder.
 type site struct {
 	*testenv.Site
+	folder  string
 	prefix  string
 	link    *testenv.Link
 	secret  string // the one in the configuration
@@ -112,6 +113,10 @@ func (w *world) configureFor(file, data string) {
 	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nsweep: {grace: 1h}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
 		data, w.spool, w.ident, w.escrow.Recipient())
 	for _, s := range w.sites {
+		if s.folder != "" {
+			fmt.Fprintf(&text, "  %s: {kind: dir, path: %s}\n", s.Name, s.folder)
+			continue
+		}
 		fmt.Fprintf(&text, "  %s: {kind: %s, endpoint: %q, region: us-east-1, bucket: %s, prefix: %s, access_key: %q, secret_key: %q}\n",
 			s.Name, s.Kind, s.link.URL(), s.Bucket, s.prefix, s.AccessKey, s.secret)
 	}
