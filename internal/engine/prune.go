@@ -39,14 +39,16 @@ func (e *Engine) Prune(ctx context.Context, req PruneRequest, report progress.Re
 		return nil
 	}
 	if req.DryRun {
-		return out, work()
+		err = work()
+		return out, err
 	}
-	return out, e.recorded(ctx, catalog.RunPrune, func(run *catalog.Run) error {
+	err = e.recorded(ctx, catalog.RunPrune, func(run *catalog.Run) error {
 		run.Function = strings.Join(req.Functions, " ")
 		err := work()
 		note(run, pruneCounts(out))
 		return err
 	})
+	return out, err
 }
 
 // counted is what the record of a prune says of a function.

@@ -32,11 +32,12 @@ func (e *Engine) Sweep(ctx context.Context, req SweepRequest, report progress.Re
 		err := e.sweepOnce(ctx, options, &out, report)
 		return out, err
 	}
-	return out, e.recorded(ctx, catalog.RunSweep, func(run *catalog.Run) error {
+	err := e.recorded(ctx, catalog.RunSweep, func(run *catalog.Run) error {
 		err := e.sweepInStep(ctx, options, &out, report)
 		note(run, out)
 		return err
 	})
+	return out, err
 }
 
 // sweepInStep brings the sites in step and sweeps.
