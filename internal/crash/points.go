@@ -54,6 +54,10 @@ const (
 	MarkKept   Name = "mark-kept"   // a mark is in the spool, nothing of what it says is done
 	MarkQueued Name = "mark-queued" // it is in the outboxes, and what it says is done
 
+	// A new repository key, which a mark puts to use.
+	KeyQueued Name = "key-queued" // the wrapped key is in the outboxes
+	KeyTaken  Name = "key-taken"  // enough sites have it, nothing is sealed with it
+
 	// A scrub.
 	ScrubDoubted Name = "scrub-doubted" // an object that was found to be wrong waits for its site again
 	ScrubNoted   Name = "scrub-noted"   // what was read is on record
@@ -108,7 +112,7 @@ var points = []Name{
 	PackBegun, PackSealed, PackClosed, PackKept, PackQueued, CommitReady, CommitNumbered, CommitKept, CommitQueued,
 	SpoolCreated, SpoolWritten, SpoolSynced, SpoolRenamed, SpoolSwept, SpoolFreed, SpoolEvicted,
 	UploadBegun, UploadPut, UploadSent, UploadAcknowledged, MendDeleted, MendPut, CompareListed, CompareDoubted, CompareAdopted,
-	MarkKept, MarkQueued, ScrubDoubted, ScrubNoted, InitReset, InitKey, InitConfig,
+	MarkKept, MarkQueued, KeyQueued, KeyTaken, ScrubDoubted, ScrubNoted, InitReset, InitKey, InitConfig,
 	SweepCommitsDoomed, SweepDeleted, SweepCommitsGone, SweepPacksDoomed, SweepPacksGone, SweepSwitched, SweepMarked, SweepMoved, SweepStaged,
 	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
 	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,

@@ -10,6 +10,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/storage"
 )
 
@@ -109,6 +110,7 @@ func (r *Repository) RotateKey(ctx context.Context, recipients []age.Recipient, 
 		return out, fmt.Errorf("%w: %d sites have the new key, %d must have it before anything is sealed with it: %w",
 			ErrNotRotated, have, enough, firstError(out.Sites))
 	}
+	crash.Point(crash.KeyTaken)
 	m := &mark{Key: key.id.String()}
 	err = r.addMark(ctx, m, func(o catalog.Object) error {
 		return r.catalog.UseKey(m.Key, m.Time, o, r.siteNames())
@@ -147,6 +149,7 @@ func (r *Repository) newKey(recipients []age.Recipient) (key *masterKey, name st
 	if err := r.catalog.AddKey(name, wrapped); err != nil {
 		return nil, "", err
 	}
+	crash.Point(crash.KeyQueued)
 	r.wake()
 	return key, name, nil
 }

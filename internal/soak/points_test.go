@@ -22,6 +22,7 @@ var (
 		crash.UploadBegun, crash.UploadPut, crash.UploadSent, crash.UploadAcknowledged,
 	}
 	upkeepPoints  = []crash.Name{crash.MendDeleted, crash.MendPut, crash.SpoolEvicted}
+	keyPoints     = []crash.Name{crash.KeyQueued, crash.KeyTaken}
 	scrubPoints   = []crash.Name{crash.ScrubDoubted, crash.ScrubNoted}
 	markPoints    = []crash.Name{crash.MarkKept, crash.MarkQueued}
 	comparePoints = []crash.Name{crash.CompareAdopted, crash.CompareDoubted}
@@ -45,7 +46,7 @@ var (
 
 func TestEveryPointIsTried(t *testing.T) {
 	t.Parallel()
-	tried := slices.Concat(snapshotPoints, upkeepPoints, scrubPoints, markPoints, comparePoints, initPoints, restorePoints, proofPoints, rebuildPoints, sweepPoints)
+	tried := slices.Concat(snapshotPoints, upkeepPoints, keyPoints, scrubPoints, markPoints, comparePoints, initPoints, restorePoints, proofPoints, rebuildPoints, sweepPoints)
 	all := crash.Points()
 	slices.Sort(tried)
 	slices.Sort(all)

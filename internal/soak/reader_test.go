@@ -26,13 +26,14 @@ import (
 // nothing but an identity. It trusts no listing but for the names of commits,
 // and no byte that it has not compared.
 type reader struct {
-	store storage.Store
-	repo  []byte            // id of the repository
-	keys  map[string][]byte // repository keys by id
-	idKey []byte            // names chunks
-	zstd  *zstd.Decoder
-	packs map[string]*openPack // a bounded number of those read last
-	order []string             // their names, oldest first
+	store    storage.Store
+	identity age.Identity
+	repo     []byte            // id of the repository
+	keys     map[string][]byte // repository keys by id
+	idKey    []byte            // names chunks
+	zstd     *zstd.Decoder
+	packs    map[string]*openPack // a bounded number of those read last
+	order    []string             // their names, oldest first
 }
 
 // What a commit says, as far as it matters here.
@@ -84,7 +85,7 @@ const (
 
 // openReader reads what a repository is and unwraps its key.
 func openReader(ctx context.Context, store storage.Store, identity age.Identity) (*reader, error) {
-	r := &reader{store: store, keys: map[string][]byte{}, packs: map[string]*openPack{}}
+	r := &reader{store: store, identity: identity, keys: map[string][]byte{}, packs: map[string]*openPack{}}
 	var conf struct {
 		Format     int    `json:"format"`
 		Repository string `json:"repository"`
@@ -103,20 +104,7 @@ func openReader(ctx context.Context, store storage.Store, identity age.Identity)
 	if r.repo, err = hex.DecodeString(conf.Repository); err != nil {
 		return nil, err
 	}
-	err = store.List(ctx, "keys/", "", func(info storage.Info) error {
-		wrapped, err := r.get(ctx, info.Name)
-		if err != nil {
-			return err
-		}
-		plain, err := age.Decrypt(bytes.NewReader(wrapped), identity)
-		if err != nil {
-			return fmt.Errorf("%s: %w", info.Name, err)
-		}
-		secret, err := io.ReadAll(plain)
-		r.keys[info.Name[len("keys/"):len(info.Name)-len(".age")]] = secret
-		return err
-	})
-	if err != nil {
+	if err := r.readKeys(ctx); err != nil {
 		return nil, err
 	}
 	if r.idKey, err = r.derive(conf.Key, "backupd/1 chunk id", nil); err != nil {
@@ -124,6 +112,25 @@ func openReader(ctx context.Context, store storage.Store, identity age.Identity)
 	}
 	r.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
 	return r, err
+}
+
+// readKeys unwraps all keys. A name begins with the id of the key, and the
+// content with its 32 bytes.
+func (r *reader) readKeys(ctx context.Context) error {
+	return r.store.List(ctx, "keys/", "", func(info storage.Info) error {
+		wrapped, err := r.get(ctx, info.Name)
+		if err != nil {
+			return err
+		}
+		plain, err := age.Decrypt(bytes.NewReader(wrapped), r.identity)
+		if err != nil {
+			return fmt.Errorf("%s: %w", info.Name, err)
+		}
+		secret := make([]byte, 32)
+		_, err = io.ReadFull(plain, secret)
+		r.keys[info.Name[len("keys/"):][:16]] = secret
+		return err
+	})
 }
 
 func (r *reader) get(ctx context.Context, name string) ([]byte, error) {
@@ -144,11 +151,17 @@ func (r *reader) derive(key, purpose string, salt []byte) ([]byte, error) {
 }
 
 // sealer returns what opens the sealed parts of an object with that head.
-func (r *reader) sealer(object []byte, magic, purpose string) (cipher.AEAD, error) {
+func (r *reader) sealer(ctx context.Context, object []byte, magic, purpose string) (cipher.AEAD, error) {
 	if len(object) < headBytes || string(object[:8]) != magic {
 		return nil, fmt.Errorf("it does not begin with %s", magic)
 	}
-	key, err := r.derive(hex.EncodeToString(object[8:16]), purpose, object[16:headBytes])
+	id := hex.EncodeToString(object[8:16])
+	if r.keys[id] == nil { // it is a new one
+		if err := r.readKeys(ctx); err != nil {
+			return nil, err
+		}
+	}
+	key, err := r.derive(id, purpose, object[16:headBytes])
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +205,7 @@ func (r *reader) document(ctx context.Context, name, magic, purpose string, kind
 	if err != nil {
 		return err
 	}
-	aead, err := r.sealer(object, magic, purpose)
+	aead, err := r.sealer(ctx, object, magic, purpose)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -232,7 +245,7 @@ func (r *reader) pack(ctx context.Context, ref packText) (*openPack, error) {
 		return nil, fmt.Errorf("%s: its %d bytes are not those that its commit names", name, len(b))
 	}
 	p := &openPack{bytes: b, at: map[string]sealedChunk{}}
-	if p.aead, err = r.sealer(b, "BKDPACK1", "backupd/1 pack"); err == nil {
+	if p.aead, err = r.sealer(ctx, b, "BKDPACK1", "backupd/1 pack"); err == nil {
 		err = r.readFooter(p)
 	}
 	if err != nil {

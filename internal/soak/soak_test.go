@@ -123,6 +123,7 @@ func (s *soaking) step() {
 		{"prune", 6, func() { s.call(s.moment(), "prune") }},
 		{"sweep", 12, func() { s.call(s.moment(), "sweep") }},
 		{"hold", 3, s.hold},
+		{"key rotate", 2, func() { s.call(s.moment(), "key", "rotate") }},
 		{"scrub", 4, func() { s.call(s.moment(), "scrub", "--all") }},
 		{"damage", 4, s.damage},
 		{"power loss", 12, s.power},

@@ -162,6 +162,25 @@ func (w *world) scrubbed() {
 	w.check()
 }
 
+// A new key is put to use, wherever the program is killed meanwhile: what a site
+// holds is opened with the keys that it holds.
+func TestKeyRotationKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.startTraffic(seed(t))
+	w.start()
+	w.settle()
+	for _, point := range slices.Concat(keyPoints, markPoints) {
+		w.killAt(point, "key", "rotate")
+		w.check()
+		w.note(w.must("", "snapshot", "--json"))
+		w.check()
+	}
+	w.must("", "key", "rotate")
+	w.settle()
+	w.rebuild()
+}
+
 // Recovery points are given up and deleted, and mostly dead packs written anew,
 // wherever the program is killed meanwhile: what a site still claims is whole.
 func TestSweepKilledAtEveryPoint(t *testing.T) {
