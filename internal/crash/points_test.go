@@ -1,4 +1,4 @@
-package crash_test
+package crash
 
 import (
 	"go/ast"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-
-	"github.com/saypro/backupd/internal/crash"
 )
 
 // A name that is not in the list would be one that no test tries.
@@ -17,7 +15,7 @@ func TestEveryNameIsListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []crash.Name
+	var names []Name
 	ast.Inspect(file, func(n ast.Node) bool {
 		decl, ok := n.(*ast.GenDecl)
 		if !ok || decl.Tok != token.CONST {
@@ -28,11 +26,11 @@ func TestEveryNameIsListed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			names = append(names, crash.Name(value))
+			names = append(names, Name(value))
 		}
 		return false
 	})
-	listed := crash.Points()
+	listed := Points()
 	slices.Sort(names)
 	slices.Sort(listed)
 	if len(names) == 0 || !slices.Equal(names, listed) {
