@@ -185,6 +185,8 @@ func TestFeatureThatCheckersMustKnow(t *testing.T) {
 	refused(t, "L1", err)
 	_, _, err = b.CheckReadable(t.Context(), snap, t.TempDir(), none)
 	refused(t, "L2", err)
+	_, err = b.Scrub(t.Context(), ScrubOptions{All: true}, func(ScrubProgress) {})
+	refused(t, "scrub", err)
 	found, err := b.Sync(t.Context(), nil, time.Minute, nil)
 	if err != nil || len(found["cloud"].Problems) != 1 || !strings.Contains(found["cloud"].Problems[0].Detail, unknown[0]) {
 		t.Errorf("sync: %+v (%v)", found, err)

@@ -13,6 +13,9 @@ import (
 // checkConfig reads repo.json, which no outbox knows, and puts it right where it
 // is damaged. A site without one is empty and needs more than that.
 func (s *scrubber) checkConfig(ctx context.Context) error {
+	if err := s.mayCheck(); err != nil {
+		return err
+	}
 	err := s.checkRepository(ctx, s.site)
 	if err == nil || !s.isRotten(ctx, err) {
 		return err
@@ -44,6 +47,9 @@ func (s *scrubber) isRotten(ctx context.Context, found error) bool {
 // mendConfig replaces repo.json.
 func (s *scrubber) mendConfig(ctx context.Context, why error) error {
 	e := catalog.Entry{Kind: catalog.KindKey, Name: configName, Size: int64(len(s.config)), SHA256: sum(s.config)}
+	if err := s.mayDelete(); err != nil {
+		return err
+	}
 	s.out.Bad++
 	s.log.Error("scrub: an object is missing or wrong", "site", s.site.Name, "object", e.Name, "error", why)
 	if err := s.site.sweeper().Delete(ctx, e.Name); err != nil {
