@@ -249,6 +249,9 @@ func oldest(queue *bbolt.Bucket, limit int) (out []Entry, err error) {
 }
 
 func decodeEntry(key, value []byte) (Entry, error) {
+	if len(key) != 8 {
+		return Entry{}, fmt.Errorf("catalog: entry of an outbox under a key of %d bytes", len(key))
+	}
 	e := Entry{Sequence: binary.BigEndian.Uint64(key)}
 	return e, json.Unmarshal(value, &e)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -141,7 +142,23 @@ func openCommitObject(keys *keyring, name string, object []byte) (*commit, error
 	if c.Format > Format {
 		return nil, fmt.Errorf("%w: commit of format %d", ErrFormat, c.Format)
 	}
+	for _, s := range c.Snapshots {
+		if err := s.valid(); err != nil {
+			return nil, err
+		}
+	}
 	return &c, nil
+}
+
+// valid makes sure that a snapshot can be told from others.
+func (s *Snapshot) valid() error {
+	if s == nil || s.Function == "" || strings.ContainsRune(s.Function, 0) {
+		return fmt.Errorf("%w: a snapshot of no function", ErrCorrupt)
+	}
+	if b, err := hex.DecodeString(s.ID); err != nil || len(b) != 6 {
+		return fmt.Errorf("%w: snapshot %q", ErrCorrupt, s.ID)
+	}
+	return nil
 }
 
 // openObject reads the content of the sealed object of that name.

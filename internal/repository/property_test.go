@@ -214,7 +214,7 @@ func FuzzCommit(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	object, err := sealObject(key, commitSeal, "c/x", &commit{Format: 1, Snapshots: []*Snapshot{{ID: "a"}}})
+	object, err := sealObject(key, commitSeal, "c/x", &commit{Format: 1, Snapshots: []*Snapshot{{ID: "0123456789ab", Function: "a"}}})
 	if err != nil {
 		f.Fatal(err)
 	}
