@@ -108,10 +108,10 @@ func (a *app) showKeyAdded(out engine.KeyAddResult) error {
 
 func (a *app) showKeyRotated(out engine.KeyRotateResult) error {
 	var b strings.Builder
-	switch {
-	case out.Key == "":
+	switch out.Key {
+	case "":
 		return nil
-	case out.Key == out.Before:
+	case out.Before:
 		fmt.Fprintf(&b, "key %s stays in use\n", a.style.Bold(out.Key))
 	default:
 		fmt.Fprintf(&b, "key %s is in use from now on; it was %s\n", a.style.Bold(out.Key), out.Before)

@@ -40,7 +40,8 @@ func TestKeysArriveWholeAndSoDoesTheirAnswer(t *testing.T) {
 	atSites := map[string]engine.PointAtSite{"cloud": {State: "spooled", Error: "away"}}
 	k := &keeper{
 		asked: map[string]any{},
-		list: engine.KeyList{Repository: "ab", Daemon: []string{"age1"}, Escrow: []string{"age2"}, IfLost: "all", Warnings: []string{"<&>"},
+		list: engine.KeyList{
+			Repository: "ab", Daemon: []string{"age1"}, Escrow: []string{"age2"}, IfLost: "all", Warnings: []string{"<&>"},
 			Keys:        []repository.KeyInfo{{ID: "01", Current: true, Since: moment, Wraps: []repository.KeyWrap{{Object: "keys/01.age", Recipients: 2, OpenedBy: []string{"age1"}}}}},
 			EscrowTests: []repository.EscrowTest{},
 		},
