@@ -111,6 +111,9 @@ func (e *Engine) describeSite(name string, h repository.SiteHealth, l lag) SiteR
 		WaitingObjects: int64(h.Objects), WaitingBytes: h.Bytes, WaitingSnapshots: int64(h.Commits),
 		LagSeconds: l.seconds, LagFunction: l.function, FaultCount: len(h.Faults),
 	}
+	if s.State != repository.SiteAway {
+		s.AwaySince, s.Error = time.Time{}, "" // it is as good as back
+	}
 	for _, f := range h.Faults {
 		if f.Lost {
 			s.LostCount++

@@ -84,6 +84,26 @@ func TestSitesTellOfAnOutageAndOfItsEnd(t *testing.T) {
 	}
 }
 
+// A site that returns may have hours of copies to take: whoever waits for it
+// does not give up meanwhile.
+func TestSyncWaitsForASiteThatIsSlowToCatchUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{})
+	w.links["cloud"].Cut()
+	w.db.Exec(t, `INSERT INTO payments.ledger SELECT i, 0, md5(random()::text) || md5(random()::text) || md5(random()::text)
+		FROM generate_series(10000, 20000) i`)
+	if _, err := w.Snapshot(t.Context(), []string{"payments"}, nil); !errors.Is(err, engine.ErrDegraded) {
+		t.Fatal(err)
+	}
+	w.links["cloud"].Restore()
+	w.links["cloud"].Throttle(64 << 10)
+	start := time.Now()
+	w.sync(t)
+	if took := time.Since(start); took < 7*time.Second {
+		t.Errorf("it took %s, less than the patience with sites that fail: nothing was shown", took)
+	}
+}
+
 func TestSyncBringsBackWhatASiteHasLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{})

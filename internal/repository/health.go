@@ -202,7 +202,10 @@ func (r *Repository) siteHealth(site string) (h SiteHealth, err error) {
 	h.LastContact = r.uploads.lastContact(site)
 	h.State = r.uploads.state(site)
 	if f, ok := r.uploads.failure(site); ok {
-		h.State, h.Failing, h.Since, h.Error = SiteAway, true, f.since, f.err.Error()
+		h.Failing, h.Since, h.Error = true, f.since, f.err.Error()
+		if h.State != SiteComparing { // it answers, so it is as good as back
+			h.State = SiteAway
+		}
 	}
 	return h, nil
 }

@@ -70,8 +70,9 @@ func (r *Repository) synced(site string, number int, start time.Time, patience t
 		return true, nil
 	}
 	f, failing := r.uploads.failure(site)
-	waited := r.clock.Now().Sub(start)
-	if failing && (waited >= patience || f.since.After(start) && storage.Permanent(f.err)) {
+	// While something is under way at a site it may be about to be back.
+	over := r.uploads.state(site) == SiteAway && r.clock.Now().Sub(start) >= patience
+	if failing && (over || f.since.After(start) && storage.Permanent(f.err)) {
 		return true, fmt.Errorf("site %s is not in step: %w", site, f.err)
 	}
 	return false, nil

@@ -80,6 +80,7 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 		if changed {
 			r.log.Error("site does not take its copies; they wait in the spool", "site", site.Name, "error", err)
 		}
+		r.uploads.setPhase(site.Name, SiteAway)
 		known = false
 		jitter := time.Duration(rand.Int64N(int64(pause))) //nolint:gosec // spreads load, guards nothing
 		r.rest(ctx, r.uploads.retry[site.Name], pause/2+jitter)
@@ -127,6 +128,16 @@ func (r *Repository) bringInStep(ctx context.Context, site Site, known *bool) er
 	}
 }
 
+// takesAgain ends what was known of a site's failures, because it takes its
+// copies: there may be hours of them to send. What happened to it meanwhile is
+// for a comparison to say.
+func (r *Repository) takesAgain(site string) {
+	if r.uploads.setFailing(site, r.clock.Now(), nil) {
+		r.uploads.ask(site)
+		r.log.Info("site takes its copies again", "site", site)
+	}
+}
+
 // rest waits until somebody wakes it, and then returns true, or for so long.
 func (r *Repository) rest(ctx context.Context, wake <-chan struct{}, long time.Duration) (woken bool) {
 	napCtx, cancel := context.WithCancel(ctx)
@@ -167,6 +178,7 @@ func (r *Repository) drain(ctx context.Context, site Site, known *bool) error {
 			return err
 		}
 		r.uploads.touched(site.Name, r.clock.Now())
+		r.takesAgain(site.Name)
 	}
 }
 
