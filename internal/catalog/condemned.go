@@ -91,8 +91,12 @@ type Doomed struct {
 // and a pack that some kept snapshot needs are left out, whoever asked.
 func (c *Catalog) Condemn(d Doomed, at time.Time, mark Object, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
+		commits, err := commitsOf(tx, func(id string) bool { _, doomed := d.Snapshots[id]; return doomed })
+		if err != nil {
+			return err
+		}
 		for id, why := range d.Snapshots {
-			if err := condemnSnapshot(tx, id, why, at); err != nil {
+			if err := condemnSnapshot(tx, id, why, at, commits[id]); err != nil {
 				return err
 			}
 		}
@@ -112,7 +116,7 @@ func (c *Catalog) Condemn(d Doomed, at time.Time, mark Object, sites []string) e
 	return nil
 }
 
-func condemnSnapshot(tx *bbolt.Tx, id, why string, at time.Time) error {
+func condemnSnapshot(tx *bbolt.Tx, id, why string, at time.Time, commits []string) error {
 	s, err := getSnapshot(tx, id)
 	if errors.Is(err, ErrNotFound) || err == nil && (s.Held != "" || !s.Condemned.IsZero()) {
 		return nil
@@ -124,17 +128,27 @@ func condemnSnapshot(tx *bbolt.Tx, id, why string, at time.Time) error {
 	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(id), s); err != nil {
 		return err
 	}
-	return eachCommit(s, func(name string) error { return condemnCommit(tx, name, at) })
+	for _, name := range commits {
+		if err := condemnCommit(tx, name, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// eachCommit calls fn for the commit of a snapshot, and for the one that is to
-// take its place.
-func eachCommit(s *Snapshot, fn func(name string) error) error {
-	err := fn(s.Commit)
-	if s.Staged != "" {
-		err = errors.Join(err, fn(s.Staged))
-	}
-	return err
+// commitsOf returns all commits of the snapshots chosen, by the snapshot: the
+// one that counts, the one that is to take its place, and those whose place was
+// taken.
+func commitsOf(tx *bbolt.Tx, chosen func(id string) bool) (map[string][]string, error) {
+	out := map[string][]string{}
+	err := tx.Bucket(bucketNeeds).ForEach(func(k, _ []byte) error {
+		o, err := getObject(tx, string(k))
+		if err == nil && chosen(o.Snapshot) {
+			out[o.Snapshot] = append(out[o.Snapshot], o.Name)
+		}
+		return err
+	})
+	return out, err
 }
 
 func condemnCommit(tx *bbolt.Tx, name string, at time.Time) error {
@@ -275,19 +289,31 @@ func spare(tx *bbolt.Tx, s *Snapshot) error {
 	if s.Condemned.IsZero() {
 		return nil
 	}
-	err := eachCommit(s, func(name string) error {
-		o, err := getObject(tx, name)
-		if err != nil {
+	commits, err := commitsOf(tx, func(id string) bool { return id == s.ID })
+	if err != nil {
+		return err
+	}
+	for _, name := range commits[s.ID] {
+		if err := spareCommit(tx, name, name == s.Commit || name == s.Staged); err != nil {
 			return err
 		}
-		if o.Deleting {
-			return ErrCondemned
-		}
-		o.Condemned = time.Time{}
-		return errors.Join(putObject(tx, o), claim(tx, needs(tx, name)))
-	})
+	}
 	s.Condemned, s.Reason = time.Time{}, ""
-	return errors.Join(err, putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s))
+	return putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s)
+}
+
+// spareCommit takes back the condemnation of a commit. One that does not count
+// any more may be on its way out; it is condemned again when its turn comes.
+func spareCommit(tx *bbolt.Tx, name string, counts bool) error {
+	o, err := getObject(tx, name)
+	if err != nil || o.Deleting && !counts {
+		return err
+	}
+	if o.Deleting {
+		return ErrCondemned
+	}
+	o.Condemned = time.Time{}
+	return errors.Join(putObject(tx, o), claim(tx, needs(tx, name)))
 }
 
 // Hold records why a snapshot must not be deleted, or with an empty reason
