@@ -32,6 +32,7 @@ var documents = []any{
 	engine.KeyList{},
 	engine.KeyAddResult{},
 	engine.KeyRotateResult{},
+	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},
 	engine.Sites{},
@@ -87,7 +88,7 @@ func described(t reflect.Type, into map[string][]field) {
 	into[typeName(t)] = fields
 }
 
-var fieldRow = regexp.MustCompile("^\\| `([a-z_]+)` \\| (\\*opt\\* )?")
+var fieldRow = regexp.MustCompile("^\\| `([a-z0-9_]+)` \\| (\\*opt\\* )?")
 
 // documented reads the tables of fields out of the manual.
 func documented(text string) map[string][]field {

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // do them. Unset operations panic, which fails the test.
 type fake struct {
 	server.KeyOperations
+	server.InspectOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)

@@ -47,6 +47,7 @@ type Operations interface {
 	// Scrub reads what sites hold, and puts right what is wrong.
 	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
 	KeyOperations
+	InspectOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }
