@@ -60,6 +60,10 @@ func (a *auditor) check() {
 	defer cancel()
 	a.w.tally.checks++
 	names, err := a.reader.names(ctx, "c/")
+	for err != nil && ctx.Err() == nil { // its server was started a moment ago
+		time.Sleep(50 * time.Millisecond)
+		names, err = a.reader.names(ctx, "c/")
+	}
 	if err == nil {
 		err = a.readMarks(ctx)
 	}

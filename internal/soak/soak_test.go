@@ -119,12 +119,12 @@ func (s *soaking) step() {
 		{"serve", 15, s.serve},
 		{"restore", 8, s.restore},
 		{"verify", 5, s.verify},
-		{"sync", 8, func() { s.call(s.moment(), "sync") }},
-		{"prune", 6, func() { s.call(s.moment(), "prune") }},
-		{"sweep", 12, func() { s.call(s.moment(), "sweep") }},
+		{"sync", 8, func() { s.call("sync") }},
+		{"prune", 6, func() { s.call("prune") }},
+		{"sweep", 12, func() { s.call("sweep") }},
 		{"hold", 3, s.hold},
-		{"key rotate", 2, func() { s.call(s.moment(), "key", "rotate") }},
-		{"scrub", 4, func() { s.call(s.moment(), "scrub", "--all") }},
+		{"key rotate", 2, func() { s.call("key", "rotate") }},
+		{"scrub", 4, func() { s.call("scrub", "--all") }},
 		{"damage", 4, s.damage},
 		{"power loss", 12, s.power},
 		{"fault", 12, s.spoil},
@@ -147,21 +147,47 @@ func (s *soaking) step() {
 	}
 }
 
-// order tells the program to end anywhere with some probability.
-func (s *soaking) order() string {
-	if s.rand.IntN(3) == 0 {
-		points := crash.Points()
-		return fmt.Sprintf("%s:%d", points[s.rand.IntN(len(points))], 1+s.rand.IntN(3))
-	}
-	chance := []float64{0, 0.005, 0.02, 0.1}[s.rand.IntN(4)]
-	return fmt.Sprintf("random:%d:%g", s.rand.Uint64(), chance)
+// pointsOf are the points that a command is likely to come by.
+var pointsOf = map[string][]crash.Name{
+	"snapshot": snapshotPoints,
+	"serve":    slices.Concat(snapshotPoints, sweepPoints, markPoints, proofPoints, scrubPoints),
+	"restore":  restorePoints,
+	"verify":   slices.Concat(proofPoints, restorePoints[:9]),
+	"sync":     slices.Concat(comparePoints, snapshotPoints[len(snapshotPoints)-5:], upkeepPoints),
+	"prune":    markPoints,
+	"hold":     markPoints,
+	"release":  markPoints,
+	"sweep":    sweepPoints,
+	"scrub":    slices.Concat(scrubPoints, upkeepPoints),
+	"key":      slices.Concat(keyPoints, markPoints),
+	"catalog":  rebuildPoints,
 }
 
-// call calls the program, lets it go on for a while at most, and kills it if it
-// has not done that itself.
-func (s *soaking) call(while time.Duration, args ...string) outcome {
+// order tells the program to end at a point, or anywhere with some
+// probability; or not at all, and then it is killed from outside.
+func (s *soaking) order(command string) string {
+	points := pointsOf[command]
+	switch n := s.rand.IntN(10); {
+	case n < 4:
+		return ""
+	case n < 8 && len(points) > 0:
+		return fmt.Sprintf("%s:%d", points[s.rand.IntN(len(points))], []int{1, 1, 1, 2, 3}[s.rand.IntN(5)])
+	}
+	return fmt.Sprintf("random:%d:%g", s.rand.Uint64(), []float64{0.005, 0.02, 0.1}[s.rand.IntN(3)])
+}
+
+// longest is how long a call may go on that is to kill itself and does not.
+const longest = 8 * time.Second
+
+// call calls the program and kills it at some moment if it has not done that
+// itself.
+func (s *soaking) call(args ...string) outcome {
 	s.t.Helper()
-	c := s.begin(s.order(), args...)
+	order, while := s.order(args[0]), longest
+	if order == "" {
+		while = s.moment()
+	}
+	c := s.begin(order, args...)
 	if !c.over(while) {
 		c.kill()
 	}
@@ -193,7 +219,7 @@ func (s *soaking) moment() time.Duration {
 
 func (s *soaking) snapshot() {
 	s.t.Helper()
-	s.note(s.call(s.moment(), "snapshot", "--json"))
+	s.note(s.call("snapshot", "--json"))
 }
 
 // What a service is asked for while it runs.
@@ -210,7 +236,7 @@ var asked = [][]string{
 // serve runs the service for a while, asks it for things, and kills it.
 func (s *soaking) serve() {
 	s.t.Helper()
-	d := s.begin(s.order(), "serve")
+	d := s.begin(s.order("serve"), "serve")
 	socket := filepath.Join(s.data, "backupd.sock")
 	for range 2 {
 		for end := time.Now().Add(s.moment()); time.Now().Before(end); {
@@ -246,7 +272,7 @@ func (s *soaking) restore() {
 	s.t.Helper()
 	b := s.book("orders")
 	before := s.held(s.live, b)
-	s.call(s.moment(), "restore", "orders", "--to", s.pg.URLOf(s.live), "--replace", "--yes")
+	s.call("restore", "orders", "--to", s.pg.URLOf(s.live), "--replace", "--yes")
 	after := s.held(s.live, b)
 	if after == nil {
 		s.violation("a restore was killed: there is no live database")
@@ -264,7 +290,7 @@ func (s *soaking) restore() {
 func (s *soaking) verify() {
 	s.t.Helper()
 	level := []string{"L2", "L2", "L5"}[s.rand.IntN(3)]
-	s.call(s.moment(), "verify", "--from", s.sites[s.rand.IntN(2)].Name, "--level", level)
+	s.call("verify", "--from", s.sites[s.rand.IntN(2)].Name, "--level", level)
 }
 
 // hold keeps a recovery point, or lets go of one.
@@ -277,11 +303,11 @@ func (s *soaking) hold() {
 	id := ids[s.rand.IntN(len(ids))]
 	if s.holds[id] {
 		delete(s.holds, id) // from the moment on at which it is asked for
-		s.call(s.moment(), "release", id)
+		s.call("release", id)
 		return
 	}
 	// It may be on its way out already: then it is refused, which is no fault.
-	c := s.begin(s.order(), "hold", id, "--reason", "soak")
+	c := s.begin(s.order("hold"), "hold", id, "--reason", "soak")
 	if !c.over(s.moment()) {
 		c.kill()
 	}
@@ -360,7 +386,7 @@ func (s *soaking) damage() {
 	}
 	s.fault = "an object is damaged"
 	for tries := 0; tries < 8; tries++ {
-		if s.call(s.moment(), "scrub", "cloud", "--all").code == 0 {
+		if s.call("scrub", "cloud", "--all").code == 0 {
 			break
 		}
 	}
@@ -391,7 +417,7 @@ func (s *soaking) hostLost() {
 	if err := os.RemoveAll(s.data); err != nil {
 		s.t.Fatal(err)
 	}
-	for s.call(time.Minute, "catalog", "rebuild", "--from", from).code != 0 {
+	for s.call("catalog", "rebuild", "--from", from).code != 0 {
 		s.check()
 	}
 	s.settle()
