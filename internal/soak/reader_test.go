@@ -29,6 +29,7 @@ type reader struct {
 	store    storage.Store
 	identity age.Identity
 	repo     []byte            // id of the repository
+	first    string            // id of the key that names chunks
 	keys     map[string][]byte // repository keys by id
 	idKey    []byte            // names chunks
 	zstd     *zstd.Decoder
@@ -101,36 +102,18 @@ func openReader(ctx context.Context, store storage.Store, identity age.Identity)
 	if err != nil {
 		return nil, err
 	}
+	r.first = conf.Key
 	if r.repo, err = hex.DecodeString(conf.Repository); err != nil {
 		return nil, err
 	}
 	if err := r.readKeys(ctx); err != nil {
 		return nil, err
 	}
-	if r.idKey, err = r.derive(conf.Key, "backupd/1 chunk id", nil); err != nil {
+	if r.idKey, err = r.derive(r.first, "backupd/1 chunk id", nil, 32); err != nil {
 		return nil, err
 	}
 	r.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
 	return r, err
-}
-
-// readKeys unwraps all keys. A name begins with the id of the key, and the
-// content with its 32 bytes.
-func (r *reader) readKeys(ctx context.Context) error {
-	return r.store.List(ctx, "keys/", "", func(info storage.Info) error {
-		wrapped, err := r.get(ctx, info.Name)
-		if err != nil {
-			return err
-		}
-		plain, err := age.Decrypt(bytes.NewReader(wrapped), r.identity)
-		if err != nil {
-			return fmt.Errorf("%s: %w", info.Name, err)
-		}
-		secret := make([]byte, 32)
-		_, err = io.ReadFull(plain, secret)
-		r.keys[info.Name[len("keys/"):][:16]] = secret
-		return err
-	})
 }
 
 func (r *reader) get(ctx context.Context, name string) ([]byte, error) {
@@ -142,12 +125,12 @@ func (r *reader) get(ctx context.Context, name string) ([]byte, error) {
 	return b, errors.Join(err, body.Close())
 }
 
-func (r *reader) derive(key, purpose string, salt []byte) ([]byte, error) {
+func (r *reader) derive(key, purpose string, salt []byte, n int) ([]byte, error) {
 	secret := r.keys[key]
 	if secret == nil {
 		return nil, fmt.Errorf("there is no key %s", key)
 	}
-	return hkdf.Key(sha256.New, secret, append(bytes.Clone(r.repo), salt...), purpose, 32)
+	return hkdf.Key(sha256.New, secret, append(bytes.Clone(r.repo), salt...), purpose, n)
 }
 
 // sealer returns what opens the sealed parts of an object with that head.
@@ -161,7 +144,7 @@ func (r *reader) sealer(ctx context.Context, object []byte, magic, purpose strin
 			return nil, err
 		}
 	}
-	key, err := r.derive(id, purpose, object[16:headBytes])
+	key, err := r.derive(id, purpose, object[16:headBytes], 32)
 	if err != nil {
 		return nil, err
 	}
