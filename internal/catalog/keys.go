@@ -119,6 +119,9 @@ func (c *Catalog) PacksByKey() (map[[8]byte]SealedPacks, error) {
 	err := c.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucketPacks).ForEach(func(_, v []byte) error {
 			p, err := decodePack(v)
+			if err != nil || p.Incomplete() {
+				return err
+			}
 			n := out[p.Key]
 			n.Packs, n.Bytes = n.Packs+1, n.Bytes+p.Size
 			out[p.Key] = n

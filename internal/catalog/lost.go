@@ -85,7 +85,7 @@ func (c *Catalog) Recover(name string, size int64, foundAt string) error {
 		}
 		e, _, err := knownEntry(tx, name)
 		return errors.Join(err, clearFault(tx, foundAt, name), eachSite(tx, func(site string) error {
-			return sendRecovered(tx, site, e, commits)
+			return sendRecovered(tx, site, foundAt, e, commits)
 		}))
 	})
 	if err != nil {
@@ -108,9 +108,11 @@ func (c *Catalog) isLost(name string, size int64) (lost bool, err error) {
 	return lost, err
 }
 
-func sendRecovered(tx *bbolt.Tx, site string, e Entry, commits []Object) error {
+// sendRecovered queues a pack that is found again for a site, which may be new
+// since it was lost, and the commits that were held back.
+func sendRecovered(tx *bbolt.Tx, site, foundAt string, e Entry, commits []Object) error {
 	var errs []error
-	if b := tx.Bucket(bucketFaults).Bucket([]byte(site)); b != nil && b.Get([]byte(e.Name)) != nil {
+	if site != foundAt {
 		errs = append(errs, enqueue(tx, []string{site}, e))
 	}
 	for _, o := range commits {

@@ -18,6 +18,9 @@ type Pack struct {
 	Salt   [32]byte // of the pack's own key
 }
 
+// Incomplete reports whether nothing but digest and size is known of a pack.
+func (p Pack) Incomplete() bool { return p.Salt == [32]byte{} }
+
 // Location is where a chunk lies.
 type Location struct {
 	Pack   uint32 // ordinal of the pack in this catalog

@@ -78,21 +78,26 @@ func (c *Catalog) AddSnapshot(s Snapshot, sites []string) error {
 		if err := claim(tx, s.Packs); err != nil {
 			return err
 		}
-		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
-			return addCommit(tx, &s, sites)
-		}
-		if err := putSnapshot(tx, &s); err != nil {
-			return err
-		}
-		if err := tx.Bucket(bucketMeta).Put([]byte("m:"+MetaLastCommit), []byte(s.Commit)); err != nil {
-			return err
-		}
-		return addObject(tx, s.object(), sites)
+		return addSnapshot(tx, s, sites)
 	})
 	if err != nil {
 		return fmt.Errorf("catalog: add snapshot %s of %s: %w", s.ID, s.Function, err)
 	}
 	return nil
+}
+
+// addSnapshot remembers a snapshot, or another commit of one that is known.
+func addSnapshot(tx *bbolt.Tx, s Snapshot, sites []string) error {
+	if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
+		return addCommit(tx, &s, sites)
+	}
+	if err := putSnapshot(tx, &s); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketMeta).Put([]byte("m:"+MetaLastCommit), []byte(s.Commit)); err != nil {
+		return err
+	}
+	return addObject(tx, s.object(), sites)
 }
 
 // addCommit remembers another commit of a snapshot that is known: the one that

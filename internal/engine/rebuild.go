@@ -30,9 +30,13 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	out, err = e.repository.Rebuild(ctx, from, func(packs int) {
-		report.Report(progress.Event{Phase: "rebuild", Site: from, Done: int64(packs), Unit: "packs"})
+	out, err = e.repository.Rebuild(ctx, from, func(phase string, done int) {
+		report.Report(progress.Event{Phase: "rebuild", Site: from, Done: int64(done), Unit: phase})
 	})
+	if traffic := e.meter.traffic[from]; out != nil && traffic != nil {
+		requests := traffic.Requests()
+		out.Requests = &requests
+	}
 	switch {
 	case errors.Is(err, repository.ErrNotEmpty):
 		return out, fmt.Errorf("%w: %w", ErrUsage, err)

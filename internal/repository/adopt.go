@@ -27,7 +27,14 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 		problem, err = a.adoptKey(ctx, a.site, info)
 		return problem == nil && err == nil, problem, err
 	}
-	object, err := readObject(ctx, a.site.quiet(), info.Name, maxCommit)
+	var object []byte
+	err = a.insist(ctx, a.site, info.Name, func() (err error) {
+		object, err = readObject(ctx, a.site.quiet(), info.Name, maxCommit)
+		return err
+	})
+	if errors.Is(err, ErrCorrupt) {
+		return false, &Problem{info.Name, err.Error()}, nil
+	}
 	if err != nil {
 		return false, nil, err
 	}
@@ -46,11 +53,26 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 }
 
 // lackingError: the site does not have what a commit names.
-type lackingError struct{ lost LostSnapshot }
+type lackingError struct {
+	snapshot *Snapshot
+	commit   *commit
+	info     storage.Info // of the commit
+	object   []byte
+	packs    []uint32 // that are there
+	missing  []PackRef
+}
 
 func (e *lackingError) Error() string {
 	return fmt.Sprintf("snapshot %s of %s: the site lacks what its commit names: %s",
-		e.lost.Snapshot, e.lost.Function, strings.Join(e.lost.Missing, ", "))
+		e.snapshot.ID, e.snapshot.Function, strings.Join(packNames(e.missing), ", "))
+}
+
+func packNames(packs []PackRef) []string {
+	var out []string
+	for _, p := range packs {
+		out = append(out, catalog.PackName(p.SHA256))
+	}
+	return out
 }
 
 func (a *adopter) adoptMark(info storage.Info, object []byte) error {
@@ -68,9 +90,12 @@ func (a *adopter) adoptCommit(ctx context.Context, info storage.Info, object []b
 		return err
 	}
 	for _, s := range c.Snapshots {
-		packs, err := a.packsOf(ctx, s)
+		packs, missing, err := a.packsOf(ctx, s)
 		if err != nil {
 			return err
+		}
+		if len(missing) > 0 {
+			return &lackingError{snapshot: s, commit: c, info: info, object: object, packs: packs, missing: missing}
 		}
 		if err := a.addSnapshot(s, c, info, object, packs); err != nil {
 			return err
@@ -109,27 +134,29 @@ func (r *Repository) checkAlone(grace time.Duration) error {
 }
 
 // packsOf returns the ordinals of the packs that a snapshot names, having taken
-// in those that the catalog does not know.
-func (a *adopter) packsOf(ctx context.Context, s *Snapshot) ([]uint32, error) {
-	out := make([]uint32, 0, len(s.Packs))
-	lost := LostSnapshot{Snapshot: s.ID, Function: s.Function}
+// in those that the catalog does not know, and the packs that the site lacks.
+func (a *adopter) packsOf(ctx context.Context, s *Snapshot) (packs []uint32, missing []PackRef, err error) {
+	packs = make([]uint32, 0, len(s.Packs))
 	for _, p := range s.Packs {
 		n, known, err := a.catalog.PackNamed(p.SHA256)
-		if err == nil && !known {
+		lost := false
+		switch {
+		case err != nil:
+		case known:
+			lost, err = a.catalog.Lost(catalog.PackName(p.SHA256))
+		default:
 			n, known, err = a.adoptPack(ctx, p)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if !known {
-			lost.Missing = append(lost.Missing, catalog.PackName(p.SHA256))
+		if !known || lost {
+			missing = append(missing, p)
+			continue
 		}
-		out = append(out, n)
+		packs = append(packs, n)
 	}
-	if len(lost.Missing) > 0 {
-		return nil, &lackingError{lost}
-	}
-	return out, nil
+	return packs, missing, nil
 }
 
 // adoptPack takes in a pack; there is false when the site does not have it
@@ -143,8 +170,8 @@ func (a *adopter) adoptPack(ctx context.Context, p PackRef) (ordinal uint32, the
 	if err != nil {
 		return 0, false, err
 	}
-	pack, chunks, err := a.readFooter(ctx, a.site, info)
-	if errors.Is(err, ErrCorrupt) {
+	pack, chunks, err := a.insistOnFooter(ctx, a.site, info)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
 		return 0, false, nil
 	}
 	if err != nil {
@@ -155,14 +182,37 @@ func (a *adopter) adoptPack(ctx context.Context, p PackRef) (ordinal uint32, the
 }
 
 func (a *adopter) addSnapshot(s *Snapshot, c *commit, info storage.Info, object []byte, packs []uint32) error {
-	manifest, err := json.Marshal(s)
+	entry, err := a.entry(s, c, info, object, packs)
 	if err != nil {
 		return err
+	}
+	return a.catalog.AddSnapshot(entry, a.sites)
+}
+
+// entry is what the catalog remembers of a snapshot that the site holds.
+func (a *adopter) entry(s *Snapshot, c *commit, info storage.Info, object []byte, packs []uint32) (catalog.Snapshot, error) {
+	manifest, err := json.Marshal(s)
+	if err != nil {
+		return catalog.Snapshot{}, err
 	}
 	entry := record(s, c)
 	entry.Commit, entry.CommitSize, entry.CommitSHA256 = info.Name, info.Size, sum(object)
 	entry.Manifest, entry.Packs = manifest, packs
 	// When it became durable is not on record; that it is, is seen now.
 	entry.Durable = map[string]time.Time{a.site.Name: a.clock.Now().UTC()}
-	return a.catalog.AddSnapshot(entry, a.sites)
+	return entry, nil
+}
+
+// addDamaged remembers a snapshot of which the site lacks something, so that
+// what is whole of it can be read.
+func (a *adopter) addDamaged(e *lackingError) error {
+	entry, err := a.entry(e.snapshot, e.commit, e.info, e.object, e.packs)
+	if err != nil {
+		return err
+	}
+	var missing []catalog.Pack
+	for _, p := range e.missing {
+		missing = append(missing, catalog.Pack{SHA256: p.SHA256, Size: p.Size})
+	}
+	return a.catalog.AddDamaged(entry, missing, a.clock.Now())
 }

@@ -245,9 +245,39 @@ func (c *comparison) found(ctx context.Context, info storage.Info) error {
 	if err != nil {
 		return err
 	}
+	if err := c.complete(ctx, info); err != nil {
+		return err
+	}
 	c.log.Warn("a pack that was lost is found again", "site", c.site.Name, "pack", info.Name)
 	c.recovered = true
 	return c.catalog.Recover(info.Name, info.Size, c.site.Name)
+}
+
+// complete reads what a pack says of itself, when that was not to be had when
+// the catalog was rebuilt.
+func (c *comparison) complete(ctx context.Context, info storage.Info) error {
+	n, known, err := c.packNamed(info.Name)
+	if err != nil || !known {
+		return err
+	}
+	there, err := c.catalog.PackAt(n)
+	if err != nil || !there.Incomplete() {
+		return err
+	}
+	pack, chunks, err := c.readFooter(ctx, c.site.quiet(), info)
+	if err != nil {
+		return err
+	}
+	return c.catalog.Complete(pack, chunks)
+}
+
+// packNamed returns the pack of which that is the object.
+func (r *Repository) packNamed(object string) (ordinal uint32, known bool, err error) {
+	e, known, err := r.catalog.Entry(object)
+	if err != nil || !known {
+		return 0, false, err
+	}
+	return r.catalog.PackNamed(e.SHA256)
 }
 
 // adopt takes in a key, a commit or a mark that some other catalog of this

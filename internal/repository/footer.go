@@ -88,6 +88,16 @@ func openEntry(first *masterKey, aead cipher.AEAD, e footerEntry, offset int64, 
 	return err
 }
 
+// insistOnFooter is readFooter for an object that may not be readable at all:
+// the error matches ErrCorrupt then.
+func (r *Repository) insistOnFooter(ctx context.Context, site Site, info storage.Info) (p catalog.Pack, chunks []catalog.Chunk, err error) {
+	err = r.insist(ctx, site, info.Name, func() (err error) {
+		p, chunks, err = r.readFooter(ctx, site, info)
+		return err
+	})
+	return p, chunks, err
+}
+
 func readRange(ctx context.Context, site Site, name string, offset, length int64) ([]byte, error) {
 	body, err := site.Store.Get(ctx, name, offset, length)
 	if err != nil {

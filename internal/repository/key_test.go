@@ -81,7 +81,7 @@ func TestRotatedKeySealsWhatIsNewAndTheOldOneReadsTheRest(t *testing.T) {
 	b.checkKeys(t, b.Repository, turned, true)
 	for _, site := range b.options.Sites {
 		fresh := b.elsewhere(t, site)
-		if out, err := fresh.Rebuild(t.Context(), site.Name, func(int) {}); err != nil || out.Snapshots != 2 || len(out.Damaged) > 0 {
+		if out, err := fresh.Rebuild(t.Context(), site.Name, nil); err != nil || out.Snapshots != 2 || len(out.Damaged) > 0 {
 			t.Fatalf("rebuild from %s: %+v (%v)", site.Name, out, err)
 		}
 		b.checkKeys(t, fresh, turned, false)
@@ -227,7 +227,7 @@ func TestKeysThatTheFirstDoesNotVouchForAreNotTaken(t *testing.T) {
 		t.Errorf("compared: %+v (%v)", found, err)
 	}
 	fresh := b.elsewhere(t, b.options.Sites[0])
-	out, err := fresh.Rebuild(t.Context(), "onsite", func(int) {})
+	out, err := fresh.Rebuild(t.Context(), "onsite", nil)
 	if err != nil || out.Snapshots != 1 || len(out.Damaged) < 2 {
 		t.Errorf("rebuilt: %+v (%v)", out, err)
 	}
@@ -287,7 +287,7 @@ func TestNewRecipientOpensEverything(t *testing.T) {
 		b.escrow = b.daemon // who opens elsewhere
 		fresh := b.elsewhere(t, site)
 		b.escrow = escrow
-		if out, err := fresh.Rebuild(t.Context(), site.Name, func(int) {}); err != nil || out.Snapshots != 3 || len(out.Damaged) > 0 {
+		if out, err := fresh.Rebuild(t.Context(), site.Name, nil); err != nil || out.Snapshots != 3 || len(out.Damaged) > 0 {
 			t.Errorf("rebuild from %s: %+v (%v)", site.Name, out, err)
 		}
 		for _, snap := range []*Snapshot{first, second} {
@@ -303,7 +303,7 @@ func TestKeyOfAnotherCatalogIsTakenOver(t *testing.T) {
 	b, rnd := newBench(t), seeded(t)
 	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 100)}))
 	other := b.elsewhere(t, b.options.Sites...)
-	if _, err := other.Rebuild(t.Context(), "cloud", func(int) {}); err != nil {
+	if _, err := other.Rebuild(t.Context(), "cloud", nil); err != nil {
 		t.Fatal(err)
 	}
 	b.clock.Advance(time.Minute)

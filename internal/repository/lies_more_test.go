@@ -154,7 +154,7 @@ func TestRebuildFromAStaleListing(t *testing.T) {
 	if b.Repository, err = Open(t.Context(), b.options); err != nil {
 		t.Fatal(err)
 	}
-	out, err := b.Rebuild(t.Context(), "cloud", func(int) {})
+	out, err := b.Rebuild(t.Context(), "cloud", nil)
 	if err != nil || out.Snapshots != 1 {
 		t.Fatalf("from yesterday's listing: %+v %v", out, err)
 	}

@@ -138,7 +138,7 @@ func (b *liarBench) restores(t *testing.T, site string, ids ...string) {
 	t.Helper()
 	truth := Site{Name: site, Store: b.liars[site].Truth(t)}
 	fresh := b.elsewhere(t, truth)
-	if _, err := fresh.Rebuild(t.Context(), site, func(int) {}); err != nil {
+	if _, err := fresh.Rebuild(t.Context(), site, nil); err != nil {
 		t.Errorf("rebuild from %s: %v", site, err)
 		return
 	}

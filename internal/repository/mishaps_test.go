@@ -235,7 +235,7 @@ func TestRebuildFromEachSite(t *testing.T) {
 	}
 	for i, site := range b.options.Sites {
 		fresh := b.elsewhere(t, site)
-		out, err := fresh.Rebuild(t.Context(), site.Name, func(int) {})
+		out, err := fresh.Rebuild(t.Context(), site.Name, nil)
 		if err != nil || len(out.Lost) > 0 || len(out.Damaged) > 0 || out.Snapshots != len(snaps) {
 			t.Fatalf("rebuild from %s: %+v (%v)", site.Name, out, err)
 		}
@@ -265,7 +265,7 @@ func TestRebuildFromEachSite(t *testing.T) {
 				}
 			}
 		}
-		if _, err := fresh.Rebuild(t.Context(), site.Name, func(int) {}); !errors.Is(err, ErrNotEmpty) {
+		if _, err := fresh.Rebuild(t.Context(), site.Name, nil); !errors.Is(err, ErrNotEmpty) {
 			t.Errorf("rebuilt twice: %v", err)
 		}
 	}
@@ -304,7 +304,7 @@ func TestRebuildTellsWhatIsLost(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	out, err := b.elsewhere(t, b.options.Sites[1]).Rebuild(t.Context(), "cloud", func(int) {})
+	out, err := b.elsewhere(t, b.options.Sites[1]).Rebuild(t.Context(), "cloud", nil)
 	if err != nil || out.Snapshots != 1 || len(out.Lost) != 1 || out.Lost[0].Snapshot != first.ID ||
 		out.Lost[0].Missing[0] != catalog.PackName(first.Packs[0].SHA256) {
 		t.Errorf("rebuild without a pack: %+v (%v)", out, err)
@@ -330,7 +330,7 @@ func TestRebuiltCatalogCatchesUpTheOtherSite(t *testing.T) {
 	if b.Repository, err = Open(t.Context(), b.options); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Rebuild(t.Context(), "onsite", func(int) {}); err != nil {
+	if _, err := b.Rebuild(t.Context(), "onsite", nil); err != nil {
 		t.Fatal(err)
 	}
 	b.open(t)

@@ -141,7 +141,7 @@ func TestRepositoryOfAnOlderRelease(t *testing.T) {
 	b.durable(t, b.write(t, "payments", map[string][]byte{"payments.ledger": []byte("1\tnew\n")}))
 	for _, site := range b.options.Sites {
 		fresh := b.elsewhere(t, site)
-		out, err := fresh.Rebuild(t.Context(), site.Name, func(int) {})
+		out, err := fresh.Rebuild(t.Context(), site.Name, nil)
 		if err != nil || out.Snapshots != 4 || len(out.Damaged)+len(out.Lost) > 0 {
 			t.Fatalf("rebuild from %s: %+v (%v)", site.Name, out, err)
 		}
@@ -161,7 +161,7 @@ func TestRebuildFromAnOlderRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 		fresh := b.elsewhere(t, Site{Name: name, Store: openDir(t, name, root)})
-		out, err := fresh.Rebuild(t.Context(), name, func(int) {})
+		out, err := fresh.Rebuild(t.Context(), name, nil)
 		if err != nil || out.Snapshots != want || len(out.Damaged)+len(out.Lost) > 0 {
 			t.Errorf("rebuild from %s: %+v (%v)", name, out, err)
 		}

@@ -24,7 +24,7 @@ func dump(t *testing.T, r *Repository) string {
 func (b *bench) rebuilt(t *testing.T, site Site) (*Repository, *Rebuilt) {
 	t.Helper()
 	r := b.elsewhere(t, site)
-	out, err := r.Rebuild(t.Context(), site.Name, func(int) {})
+	out, err := r.Rebuild(t.Context(), site.Name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

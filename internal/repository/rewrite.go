@@ -77,15 +77,19 @@ func (s *sweeper) rewrite(ctx context.Context) error {
 	return s.restage(ctx, snapshots, chosen, moved)
 }
 
-// kept returns every snapshot that is kept and that all sites hold.
+// kept returns every snapshot that is kept and that all sites hold whole.
 func (s *sweeper) kept(ctx context.Context) (out []*Snapshot, err error) {
 	var ids []string
+	var failed error
 	err = s.catalog.Snapshots("", func(c *catalog.Snapshot) bool {
-		if c.Condemned.IsZero() && len(c.Durable) >= len(s.sites) && c.Staged == "" {
+		var states map[string]SiteState
+		states, failed = s.siteStates(c)
+		if c.Condemned.IsZero() && holders(states) >= len(s.sites) && c.Staged == "" {
 			ids = append(ids, c.ID)
 		}
-		return true
+		return failed == nil
 	})
+	err = errors.Join(err, failed)
 	for _, id := range ids {
 		snap, readErr := s.Snapshot(ctx, id)
 		if readErr != nil {

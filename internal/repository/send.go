@@ -222,17 +222,28 @@ const lookTries = 3
 // look reads an object of a site and compares its digest, as checkSame does. One
 // that cannot be read, try after try, while the site gives its repo.json each
 // time, counts as corrupt: that is how some servers tell of a rotten disk.
-func (r *Repository) look(ctx context.Context, site Site, e catalog.Entry) (err error) {
+func (r *Repository) look(ctx context.Context, site Site, e catalog.Entry) error {
+	return r.insist(ctx, site, e.Name, func() error { return checkSame(ctx, site, e) })
+}
+
+// insist reads an object of a site. The error matches ErrCorrupt when it is
+// wrong, and when it cannot be read although others can.
+func (r *Repository) insist(ctx context.Context, site Site, name string, read func() error) (err error) {
 	for range lookTries {
-		err = checkSame(ctx, site, e)
-		if err == nil || ctx.Err() != nil || storage.Permanent(err) || errors.Is(err, ErrCorrupt) {
+		err = read()
+		switch {
+		case err == nil, ctx.Err() != nil, errors.Is(err, ErrCorrupt):
+			return err
+		case errors.Is(err, storage.ErrShort), errors.Is(err, storage.ErrChecksum):
+			return &ObjectError{site.Name, name, fmt.Errorf("%w: %w", ErrCorrupt, err)}
+		case storage.Permanent(err):
 			return err
 		}
 		if other := r.checkRepository(ctx, site.quiet()); other != nil {
 			return errors.Join(err, other)
 		}
 	}
-	return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: it cannot be read, and others can: %w", ErrCorrupt, err)}
+	return &ObjectError{site.Name, name, fmt.Errorf("%w: it cannot be read, and others can: %w", ErrCorrupt, err)}
 }
 
 // checkSame reads an object of a site and compares its digest.

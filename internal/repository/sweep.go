@@ -224,6 +224,8 @@ func (s *sweeper) lookAtSites(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// What no site has comes back from none.
+		faults = slices.DeleteFunc(faults, func(f catalog.Fault) bool { return f.Lost })
 		if backlog.Objects > 0 || len(faults) > 0 {
 			return fmt.Errorf("%w: %d objects wait for site %s and %d are missing or wrong there; run 'backupd sync' and look at 'backupd sites'",
 				ErrNotInStep, backlog.Objects, site.Name, len(faults))

@@ -226,7 +226,7 @@ func TestMostlyDeadPacksAreRewritten(t *testing.T) {
 			t.Errorf("site %s has %d commits", site, n)
 		}
 		r := b.elsewhere(t, b.options.Sites...)
-		if _, err := r.Rebuild(t.Context(), site, func(int) {}); err != nil {
+		if _, err := r.Rebuild(t.Context(), site, nil); err != nil {
 			t.Errorf("rebuild from %s: %v", site, err)
 		}
 	}
@@ -275,7 +275,7 @@ func (b *bench) beside(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Rebuild(t.Context(), "onsite", func(int) {}); err != nil {
+	if _, err := r.Rebuild(t.Context(), "onsite", nil); err != nil {
 		t.Fatal(err)
 	}
 	other.open(t)
