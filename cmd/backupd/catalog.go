@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/repository"
 )
@@ -36,9 +37,11 @@ commits, and what its packs say of themselves. Neither the old catalog nor
 another site is needed, only an identity that opens the repository: the
 daemon's or the escrow's, in keys.identity_file.
 
-Recovery points that the site cannot give back whole are named and left out;
-then the exit status is 3. The other sites are compared object by object when
-the service runs next, and what they lack is copied to them.`,
+Recovery points that the site cannot give back whole are named, with the tables
+that are lost and those that are not; then the exit status is 3. They are kept
+as damaged ones, of which whole tables can be restored. The other sites are
+compared object by object when the service runs next: what they lack is copied
+to them, and what only they have is taken over.`,
 		Example: `  backupd catalog rebuild --from cloud`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,13 +64,38 @@ func (a *app) showRebuilt(r *repository.Rebuilt) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d recovery points in %d packs are known again\n", r.Snapshots, r.Packs)
+	fmt.Fprintf(&b, "%s in %s are known again, in %s", show.Plural(r.Snapshots, "recovery point"), show.Plural(r.Packs, "pack"), show.Seconds(r.Seconds))
+	if q := r.Requests; q != nil {
+		fmt.Fprintf(&b, " with %s reads and %s writes, %s received", show.Count(q.Reads), show.Count(q.Writes), show.Bytes(q.Received))
+	}
+	b.WriteByte('\n')
 	for _, l := range r.Lost {
-		fmt.Fprintf(&b, "lost: snapshot %s of %s needs what the site lacks: %s\n", l.Snapshot, l.Function, strings.Join(l.Missing, ", "))
+		a.showLost(&b, l)
 	}
 	for _, p := range r.Damaged {
-		fmt.Fprintf(&b, "damaged: %s\n", p)
+		fmt.Fprintf(&b, "%s %s\n", a.style.Bad("damaged:"), show.Text(p.String()))
+	}
+	for _, p := range r.Unasked {
+		fmt.Fprintf(&b, "%s site %s could not be asked for what is missing: %s\n", a.style.Warn("!"), p.Object, show.Text(p.Detail))
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
+}
+
+// showLost says what of a recovery point is lost, what is whole and who has the
+// rest.
+func (a *app) showLost(b *strings.Builder, l repository.LostSnapshot) {
+	fmt.Fprintf(b, "%s snapshot %s of %s, %s\n", a.style.Bad("lost:"), l.Snapshot, l.Function, show.Time(l.RecoveryPoint))
+	line := func(name string, values []string) {
+		if len(values) > 0 {
+			fmt.Fprintf(b, "  %-14s %s\n", name, strings.Join(values, ", "))
+		}
+	}
+	line("lost tables", l.LostTables)
+	line("whole tables", l.WholeTables)
+	line("also lost", l.LostStreams)
+	line("missing", l.Missing)
+	if len(l.Elsewhere) > 0 {
+		fmt.Fprintf(b, "  %-14s %s: it comes back when the service runs\n", "all of it at", strings.Join(l.Elsewhere, ", "))
+	}
 }

@@ -64,7 +64,7 @@ func (r *Restorer) chooseByID(req Request) (repository.SnapshotInfo, error) {
 		return s, err
 	case s.Function != req.Function:
 		return s, wrong("snapshot %s belongs to function %s, not to %s", s.ID, s.Function, req.Function)
-	case !held(s, req.From):
+	case !held(s, req.From) && len(damages(s, req.From)) == 0:
 		return s, fmt.Errorf("function %s: snapshot %s %w", req.Function, s.ID, notAt(req.From))
 	}
 	return s, nil
@@ -77,6 +77,20 @@ func held(s repository.SnapshotInfo, site string) bool {
 	}
 	_, ok := s.Durable()
 	return ok
+}
+
+// damages says, a sentence each, what is wrong with the copies of a snapshot at
+// the site to read from, or at all of them. Such a snapshot is not chosen by
+// itself. When it is asked for by its ID what one site lacks may be at
+// another, and tables that are whole can be restored.
+func damages(s repository.SnapshotInfo, from string) []string {
+	var out []string
+	for _, name := range sortedKeys(s.Sites) {
+		if at := s.Sites[name]; at.State == repository.StateDamaged && (from == "" || from == name) {
+			out = append(out, fmt.Sprintf("the copy at site %s is damaged: %s", name, at.Error))
+		}
+	}
+	return out
 }
 
 func notAt(site string) error {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -554,4 +555,48 @@ func TestManyPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	snaptest.Same(t, db, to)
+}
+
+// Of a snapshot that has lost a pack for good the tables that do not need it can
+// be restored, and nobody is given it who did not ask for it.
+func TestWholeTablesOfADamagedSnapshot(t *testing.T) {
+	db := filled(t, 5000)
+	db.Exec(t, `CREATE TABLE pay.other (id int PRIMARY KEY, note text); INSERT INTO pay.other SELECT i, md5(i::text) FROM generate_series(1, 5000) i`)
+	b := snaptest.New(t, db.URL())
+	first := b.Take(t, pay())
+	before := b.Objects(t, "onsite", "p/")
+	db.Exec(t, `UPDATE pay.other SET note = md5(note)`)
+	second := b.Take(t, pay())
+	for _, site := range snaptest.Sites {
+		b.Damaged[site] = true
+		for _, path := range b.Objects(t, site, "p/") {
+			if !slices.ContainsFunc(before, func(old string) bool { return filepath.Base(old) == filepath.Base(path) }) {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if _, err := b.Scrub(t.Context(), repository.ScrubOptions{All: true}, func(repository.ScrubProgress) {}); err != nil {
+		t.Fatal(err)
+	}
+	restoreIt := func(req restore.Request) (restore.Result, string, error) {
+		address, name := absent(t, db)
+		req.Function, req.To = "payments", address
+		r, err := restorer(t, b).Restore(t.Context(), req, nil)
+		return r, name, err
+	}
+	if r, _, err := restoreIt(restore.Request{}); err != nil || r.Snapshot != first.Snapshot {
+		t.Errorf("without a word of which: %s (%v)", r.Snapshot, err)
+	}
+	if _, _, err := restoreIt(restore.Request{Snapshot: second.Snapshot}); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("all of the damaged one: %v", err)
+	}
+	r, name, err := restoreIt(restore.Request{Snapshot: second.Snapshot, Tables: []string{"pay.big"}})
+	if err != nil {
+		t.Fatalf("a whole table of the damaged one: %v", err)
+	}
+	if want, got := snaptest.Rows(t, db)["pay.big"], snaptest.Rows(t, opened(db, name))["pay.big"]; got == "" || got != want || len(r.Tables) != 1 {
+		t.Errorf("%q, want %q, tables %+v", got, want, r.Tables)
+	}
 }
