@@ -198,8 +198,14 @@ func (w *world) damage(path string) {
 }
 
 // The host and one site are gone; the other site and the escrow's identity are
-// all that is left.
+// all that is left. Then the site that was cut off is there again.
 func TestLostHost(t *testing.T) {
+	for _, from := range []string{"cloud", "onsite"} {
+		t.Run(from, func(t *testing.T) { lostHost(t, from) })
+	}
+}
+
+func lostHost(t *testing.T, from string) {
 	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t))
 	w.pg.Exec(t, someData)
 	w.must(0, "snapshot")
@@ -209,15 +215,34 @@ func TestLostHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.useEscrow()
-	w.onsite.url = "http://127.0.0.1:1" // nobody there
+	cut, other := &w.onsite, "onsite"
+	if from == "onsite" {
+		cut, other = &w.cloud, "cloud"
+	}
+	address := cut.url
+	cut.url = "http://127.0.0.1:1" // nobody there
 	w.write()
-	w.must(0, "catalog", "rebuild", "--from", "cloud")
+	rebuilt := answer[rebuiltAnswer](w, 0, "catalog", "rebuild", "--from", from)
+	if rebuilt.Snapshots != 1 || rebuilt.Packs == 0 || rebuilt.Requests.Reads == 0 {
+		t.Errorf("rebuilt: %+v", rebuilt)
+	}
 	after := answer[snapshotsAnswer](w, 0, "snapshots")
-	if len(after) != 1 || after[0].Snapshot != before[0].Snapshot || after[0].Sites["cloud"].State != "durable" {
+	if len(after) != 1 || after[0].Snapshot != before[0].Snapshot || after[0].Sites[from].State != "durable" {
 		t.Errorf("after the rebuild the recovery points are %+v", after)
 	}
-	w.must(0, "verify", "payments", "--from", "cloud", "--level", "L5")
-	w.must(2, "catalog", "rebuild", "--from", "cloud") // there is a catalog now
+	w.must(0, "verify", "payments", "--from", from, "--level", "L5")
+	w.must(2, "catalog", "rebuild", "--from", from) // there is a catalog now
+	cut.url = address
+	w.write()
+	w.must(0, "sync")
+	w.must(0, "snapshot")
+	for _, s := range answer[snapshotsAnswer](w, 0, "snapshots") {
+		if s.Sites[other].State != "durable" {
+			t.Errorf("snapshot %s at %s is %s", s.Snapshot, other, s.Sites[other].State)
+		}
+	}
+	w.must(0, "verify", "payments", "--from", other, "--level", "L5")
+	w.must(0, "scrub", "--all")
 }
 
 func TestDiskFull(t *testing.T) {
@@ -338,4 +363,9 @@ func TestSiteKilledUnderTheService(t *testing.T) {
 	if code := d.stop(t); code != 0 {
 		t.Errorf("the service ended with %d: %s", code, d.log)
 	}
+}
+
+type rebuiltAnswer struct {
+	Packs, Snapshots int
+	Requests         struct{ Reads int64 }
 }
