@@ -127,6 +127,34 @@ func (w *world) flip(path string) {
 	}
 }
 
+// A site that was away is given what waits, and the program is killed after each
+// few objects: what the site claims is whole at every step.
+func TestCatchingUpKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t), newTally())
+	w.startTraffic(seed(t))
+	w.start()
+	w.settle()
+	for _, away := range []string{"cloud", "onsite"} {
+		w.refuse(away)
+		for range 3 {
+			w.note(w.run("", "snapshot", "--json"))
+		}
+		w.refuse()
+		kills := 0
+		for w.run(string(crash.UploadAcknowledged), "sync").killed {
+			kills++
+			w.run(string(crash.UploadPut)+":2", "sync")
+			w.check()
+			w.spoolHasAll()
+		}
+		if kills < 6 {
+			t.Errorf("there were only %d steps", kills)
+		}
+	}
+	w.settle()
+}
+
 // What a site has lost or holds wrongly is put right from the other, wherever
 // the program is killed meanwhile.
 func TestScrubKilledAtEveryPoint(t *testing.T) {
