@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -46,6 +47,8 @@ var (
 	bucketManifests = []byte("manifests") // commit name → what it says of its snapshot
 	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
 	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
+	bucketHolds     = []byte("holds")     // snapshot id → Held
+	bucketStrays    = []byte("strays")    // site → name of a pack that nobody knows → since when
 	bucketRuns      = []byte("runs")      // sequence → Run
 	bucketProofs    = []byte("proofs")    // sequence → Proof
 	bucketTraffic   = []byte("traffic")   // month \0 site → Traffic
@@ -53,7 +56,7 @@ var (
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
 		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
-		bucketTraffic,
+		bucketTraffic, bucketHolds, bucketStrays,
 	}
 )
 
@@ -134,6 +137,16 @@ func Peek(path, name string) ([]byte, error) {
 		out, err = c.Meta(name)
 	}
 	return out, err
+}
+
+// WriteTo writes a copy of the catalog as it is between two transactions. It
+// implements [io.WriterTo].
+func (c *Catalog) WriteTo(w io.Writer) (n int64, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		n, err = tx.WriteTo(w)
+		return err
+	})
+	return n, err
 }
 
 // Close waits for running transactions and closes the file.

@@ -57,22 +57,26 @@ func lacks(tx *bbolt.Tx, commit string) bool {
 	return slices.ContainsFunc(needs(tx, commit), func(n uint32) bool { return lost.Get(ordinalKey(n)) != nil })
 }
 
-// claim makes sure that none of the packs is on its way out: one that is only
-// condemned is needed again.
+// claim makes sure that none of the packs is gone or on its way out: one that is
+// only condemned is needed again.
 func claim(tx *bbolt.Tx, packs []uint32) error {
-	condemned, lost := tx.Bucket(bucketCondemned), tx.Bucket(bucketLost)
 	for _, n := range packs {
 		key := ordinalKey(n)
-		if lost.Get(key) != nil {
+		if tx.Bucket(bucketLost).Get(key) != nil || tx.Bucket(bucketPacks).Get(key) == nil {
 			return fmt.Errorf("pack number %d: %w", n, ErrCondemned)
 		}
-		if condemned.Get(key) == nil {
-			continue
-		}
+	}
+	return sparePacks(tx, packs)
+}
+
+// sparePacks takes back the condemnation of packs.
+func sparePacks(tx *bbolt.Tx, packs []uint32) error {
+	for _, n := range packs {
+		key := ordinalKey(n)
 		if gone, err := isDeleting(tx, key); err != nil || gone {
 			return errors.Join(err, fmt.Errorf("pack number %d: %w", n, ErrCondemned))
 		}
-		if err := condemned.Delete(key); err != nil {
+		if err := tx.Bucket(bucketCondemned).Delete(key); err != nil {
 			return err
 		}
 	}
@@ -87,8 +91,9 @@ type Doomed struct {
 }
 
 // Condemn marks snapshots, commits and packs as no longer needed and queues the
-// mark that says so for the sites, in one transaction. A snapshot that is held
-// and a pack that some kept snapshot needs are left out, whoever asked.
+// mark that says so for the sites, in one transaction. A snapshot that is held,
+// the commit of one that is kept and a pack that it needs are left out, whoever
+// asked: a mark may be read where what replaced them is not known yet.
 func (c *Catalog) Condemn(d Doomed, at time.Time, mark Object, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
 		commits, err := commitsOf(tx, func(id string) bool { _, doomed := d.Snapshots[id]; return doomed })
@@ -101,6 +106,12 @@ func (c *Catalog) Condemn(d Doomed, at time.Time, mark Object, sites []string) e
 			}
 		}
 		for _, name := range d.Commits {
+			if kept, err := isKept(tx, name); err != nil || kept {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if err := condemnCommit(tx, name, at); err != nil {
 				return err
 			}
@@ -114,6 +125,43 @@ func (c *Catalog) Condemn(d Doomed, at time.Time, mark Object, sites []string) e
 		return fmt.Errorf("catalog: condemn: %w", err)
 	}
 	return nil
+}
+
+// Judged returns the snapshots that are kept, and all that is condemned and not
+// being deleted.
+func (c *Catalog) Judged() (kept []string, d Doomed, err error) {
+	d.Snapshots = map[string]string{}
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		snapshots, err := allSnapshots(tx)
+		if err != nil {
+			return err
+		}
+		for _, s := range snapshots {
+			if s.Condemned.IsZero() {
+				kept = append(kept, s.ID)
+			} else {
+				d.Snapshots[s.ID] = s.Reason
+			}
+		}
+		err = tx.Bucket(bucketNeeds).ForEach(func(k, _ []byte) error {
+			o, err := getObject(tx, string(k))
+			if err == nil && !o.Condemned.IsZero() && !o.Deleting {
+				d.Commits = append(d.Commits, o.Name)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketCondemned).ForEach(func(k, _ []byte) error {
+			if gone, err := isDeleting(tx, k); err != nil || gone {
+				return err
+			}
+			d.Packs = append(d.Packs, binary.BigEndian.Uint32(k))
+			return nil
+		})
+	})
+	return kept, d, err
 }
 
 func condemnSnapshot(tx *bbolt.Tx, id, why string, at time.Time, commits []string) error {
@@ -149,6 +197,23 @@ func commitsOf(tx *bbolt.Tx, chosen func(id string) bool) (map[string][]string, 
 		return err
 	})
 	return out, err
+}
+
+// isKept reports whether a commit is the one that counts of a snapshot that is
+// not condemned.
+func isKept(tx *bbolt.Tx, commit string) (bool, error) {
+	o, err := getObject(tx, commit)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s, err := getSnapshot(tx, o.Snapshot)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && s.Commit == commit && s.Condemned.IsZero(), err
 }
 
 func condemnCommit(tx *bbolt.Tx, name string, at time.Time) error {
@@ -214,8 +279,10 @@ type Unneeded struct {
 	// Orphan: no commit names it at all. It comes from a capture that failed or
 	// still runs, and its chunks may serve the next one.
 	Orphan bool
+	// Waiting: it is on its way to some site.
+	Waiting bool
 	// Since is when the last of the sites was known to hold it; zero when none
-	// is.
+	// is, or nobody has looked.
 	Since time.Time
 }
 
@@ -240,7 +307,11 @@ func (c *Catalog) Unneeded(going []string) (out []Unneeded, err error) {
 			if err != nil {
 				return err
 			}
-			out = append(out, Unneeded{Ordinal: n, Pack: p, Orphan: !named.has(n), Since: lastRead(tx, PackName(p.SHA256))})
+			name := PackName(p.SHA256)
+			out = append(out, Unneeded{
+				Ordinal: n, Pack: p, Orphan: !named.has(n),
+				Waiting: tx.Bucket(bucketSpooled).Get([]byte(name)) != nil, Since: lastRead(tx, name),
+			})
 			return nil
 		})
 	})
@@ -267,77 +338,4 @@ func lockedUntil(tx *bbolt.Tx, name string) (until time.Time) {
 		return nil
 	})
 	return until
-}
-
-// Spare takes back the condemnation of a snapshot, and of what it needs. It
-// fails with [ErrCondemned] when the snapshot is being deleted already.
-func (c *Catalog) Spare(id string) error {
-	err := c.db.Update(func(tx *bbolt.Tx) error {
-		s, err := getSnapshot(tx, id)
-		if err != nil {
-			return err
-		}
-		return spare(tx, s)
-	})
-	if err != nil {
-		return fmt.Errorf("catalog: spare snapshot %s: %w", id, err)
-	}
-	return nil
-}
-
-func spare(tx *bbolt.Tx, s *Snapshot) error {
-	if s.Condemned.IsZero() {
-		return nil
-	}
-	commits, err := commitsOf(tx, func(id string) bool { return id == s.ID })
-	if err != nil {
-		return err
-	}
-	for _, name := range commits[s.ID] {
-		if err := spareCommit(tx, name, name == s.Commit || name == s.Staged); err != nil {
-			return err
-		}
-	}
-	s.Condemned, s.Reason = time.Time{}, ""
-	return putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s)
-}
-
-// spareCommit takes back the condemnation of a commit. One that does not count
-// any more may be on its way out; it is condemned again when its turn comes.
-func spareCommit(tx *bbolt.Tx, name string, counts bool) error {
-	o, err := getObject(tx, name)
-	if err != nil || o.Deleting && !counts {
-		return err
-	}
-	if o.Deleting {
-		return ErrCondemned
-	}
-	o.Condemned = time.Time{}
-	return errors.Join(putObject(tx, o), claim(tx, needs(tx, name)))
-}
-
-// Hold records why a snapshot must not be deleted, or with an empty reason
-// that it may be again, and queues the mark that says so. Holding a condemned
-// snapshot spares it.
-func (c *Catalog) Hold(id, reason string, mark Object, sites []string) error {
-	err := c.db.Update(func(tx *bbolt.Tx) error {
-		s, err := getSnapshot(tx, id)
-		if err != nil {
-			return err
-		}
-		s.Held = reason
-		if err := putJSON(tx.Bucket(bucketSnapshots), []byte(id), s); err != nil {
-			return err
-		}
-		if reason != "" {
-			if err := spare(tx, s); err != nil {
-				return err
-			}
-		}
-		return addObject(tx, mark, sites)
-	})
-	if err != nil {
-		return fmt.Errorf("catalog: hold snapshot %s: %w", id, err)
-	}
-	return nil
 }

@@ -16,6 +16,9 @@ import (
 // snapshot is known that one counts.
 func (c *Catalog) AddDamaged(s Snapshot, missing []Pack, at time.Time) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
+		if err := sparePacks(tx, s.Packs); err != nil {
+			return err
+		}
 		for _, p := range missing {
 			n, err := addMissing(tx, p, at)
 			if err != nil {
@@ -34,43 +37,28 @@ func (c *Catalog) AddDamaged(s Snapshot, missing []Pack, at time.Time) error {
 	return nil
 }
 
-// addMissing remembers a pack that nobody is known to have.
+// addMissing remembers a pack that nobody is known to have: one that is new, or
+// one whose deletion had begun.
 func addMissing(tx *bbolt.Tx, p Pack, at time.Time) (ordinal uint32, err error) {
-	if n, ok := ordinalOf(tx, p.SHA256); ok {
-		return n, nil
-	}
-	if ordinal, err = putPack(tx, Pack{SHA256: p.SHA256, Size: p.Size}); err != nil {
+	ordinal, known := ordinalOf(tx, p.SHA256)
+	if known {
+		if gone, err := isGone(tx, ordinalKey(ordinal)); err != nil || !gone {
+			return ordinal, err
+		}
+	} else if ordinal, err = putPack(tx, Pack{SHA256: p.SHA256, Size: p.Size}); err != nil {
 		return 0, err
 	}
-	if err := tx.Bucket(bucketLost).Put(ordinalKey(ordinal), []byte{}); err != nil {
+	key := ordinalKey(ordinal)
+	if err := errors.Join(tx.Bucket(bucketCondemned).Delete(key), tx.Bucket(bucketLost).Put(key, []byte{})); err != nil {
 		return 0, err
 	}
 	name := PackName(p.SHA256)
 	return ordinal, eachSite(tx, func(site string) error {
 		return putFault(tx, Fault{
-			Site: site, Name: name, Since: at.UTC(), Detail: "missing or damaged where the catalog was rebuilt from",
-			Found: "rebuild", Lost: true,
+			Site: site, Name: name, Since: at.UTC(), Detail: "lost: a snapshot names it and no site that was asked has it",
+			Found: "compare", Lost: true,
 		})
 	})
-}
-
-// Complete fills in what a pack says of itself that was missing when its
-// snapshot was remembered. Of any other pack nothing is changed.
-func (c *Catalog) Complete(p Pack, chunks []Chunk) error {
-	err := c.db.Update(func(tx *bbolt.Tx) error {
-		n, ok := ordinalOf(tx, p.SHA256)
-		if !ok {
-			return nil
-		}
-		if known, err := packAt(tx, n); err != nil || !known.Incomplete() {
-			return err
-		}
-		return errors.Join(tx.Bucket(bucketPacks).Put(ordinalKey(n), p.encode()), indexChunks(tx, n, chunks))
-	})
-	if err != nil {
-		return fmt.Errorf("catalog: complete pack %x: %w", p.SHA256, err)
-	}
-	return nil
 }
 
 func ordinalOf(tx *bbolt.Tx, sha [32]byte) (ordinal uint32, ok bool) {

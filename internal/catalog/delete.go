@@ -41,6 +41,13 @@ func (d *Doom) doomedCommits(tx *bbolt.Tx, before, now time.Time) error {
 			return err
 		}
 		due := o.Kind == KindCommit && !o.Condemned.IsZero() && o.Condemned.Before(before)
+		if due && !o.Deleting {
+			kept, err := isKept(tx, o.Name)
+			if err != nil {
+				return err
+			}
+			due = !kept
+		}
 		if o.Deleting || due && d.free(tx, o.Name, now) {
 			d.Commits = append(d.Commits, o)
 		}
@@ -116,6 +123,10 @@ func (c *Catalog) DeleteCommits(before, now time.Time) (d Doom, err error) {
 // taken its place.
 func dropSnapshot(tx *bbolt.Tx, o Object) error {
 	s, err := getSnapshot(tx, o.Snapshot)
+	if err == nil && s.Staged == o.Name {
+		s.Staged = ""
+		return putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s)
+	}
 	if errors.Is(err, ErrNotFound) || err == nil && s.Commit != o.Name {
 		return nil
 	}
@@ -189,6 +200,20 @@ func (c *Catalog) ForgetObjects(names []string) error {
 		}
 		return nil
 	})
+}
+
+// DropObjects forgets commits, marks or keys that are gone at every site without
+// having been deleted in two phases, with what waits and what is known to be
+// wrong.
+func (c *Catalog) DropObjects(names []string) error {
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		var objects []Object
+		for _, name := range names {
+			objects = append(objects, Object{Name: name})
+		}
+		return leaveOutboxes(tx, objects)
+	})
+	return errors.Join(err, c.ForgetObjects(names))
 }
 
 func forgetCopies(tx *bbolt.Tx, name string) error {

@@ -27,8 +27,8 @@ type Fault struct {
 }
 
 // Doubt records that an object is missing or wrong at a site, and queues it for
-// the site again. Objects that the catalog does not know, or that are being
-// deleted, are left alone; queued is false then, and when the object waits
+// the site again. Objects that the catalog does not know, or that are lost or
+// being deleted, are left alone; queued is false then, and when the object waits
 // already.
 func (c *Catalog) Doubt(f Fault) (queued bool, err error) {
 	err = c.db.Update(func(tx *bbolt.Tx) error {
@@ -56,6 +56,17 @@ func putFault(tx *bbolt.Tx, f Fault) error {
 	return putJSON(b, []byte(f.Name), f)
 }
 
+// isLostAt reports whether an object is known to be lost that a site should hold.
+func isLostAt(tx *bbolt.Tx, site, name string) bool {
+	b := tx.Bucket(bucketFaults).Bucket([]byte(site))
+	if b == nil {
+		return false
+	}
+	var f Fault
+	v := b.Get([]byte(name))
+	return v != nil && json.Unmarshal(v, &f) == nil && f.Lost
+}
+
 func clearFault(tx *bbolt.Tx, site, name string) error {
 	if b := tx.Bucket(bucketFaults).Bucket([]byte(site)); b != nil {
 		return b.Delete([]byte(name))
@@ -70,6 +81,9 @@ func clearFault(tx *bbolt.Tx, site, name string) error {
 func (c *Catalog) SetAside(f Fault) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
 		_, err := dequeue(tx, f.Site, f.Name)
+		if o, notKnown := getObject(tx, f.Name); notKnown == nil && f.Lost {
+			err = errors.Join(err, unstage(tx, o))
+		}
 		return errors.Join(err, putFault(tx, f))
 	})
 	if err != nil {
@@ -112,7 +126,8 @@ func (c *Catalog) Faults(site string) (out []Fault, err error) {
 }
 
 // knownEntry returns what the catalog knows of an object by its name; ok is
-// false when it does not know it or is deleting it.
+// false when no site need have it: the catalog does not know it or is deleting
+// it, or it is lost or of no use without what is.
 func knownEntry(tx *bbolt.Tx, name string) (e Entry, ok bool, err error) {
 	sha, isPack := packDigest(name)
 	if !isPack {
@@ -120,13 +135,13 @@ func knownEntry(tx *bbolt.Tx, name string) (e Entry, ok bool, err error) {
 		if err != nil {
 			return e, false, nil //nolint:nilerr // it is not known, which is the answer
 		}
-		return o.entry(), !o.Deleting, nil
+		return o.entry(), !o.Deleting && !lacks(tx, name), nil
 	}
 	key := tx.Bucket(bucketPackNames).Get(sha[:])
 	if key == nil {
 		return e, false, nil
 	}
-	if gone, err := isDeleting(tx, key); err != nil || gone {
+	if gone, err := isGone(tx, key); err != nil || gone {
 		return e, false, err
 	}
 	p, err := packAt(tx, binary.BigEndian.Uint32(key))
@@ -202,18 +217,20 @@ func faultOf(tx *bbolt.Tx, site, commit string) (string, error) {
 	return "", nil
 }
 
-// HeldBySome reports whether an object that waits for some site is held by one
-// of the sites named, so that it can be had from there.
+// HeldBySome reports whether one of the sites named has acknowledged an object
+// and is not known to have lost it since, so that it can be had from there.
 func (c *Catalog) HeldBySome(name string, sites []string) (held bool, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		if tx.Bucket(bucketSpooled).Get([]byte(name)) == nil {
-			return nil // it is on its way into the catalog
-		}
 		for _, site := range sites {
-			faults := tx.Bucket(bucketFaults).Bucket([]byte(site))
-			held = held || !waits(tx, site, name) && (faults == nil || faults.Get([]byte(name)) == nil)
+			held = held || hasCopy(tx, site, name)
 		}
 		return nil
 	})
 	return held, err
+}
+
+func hasCopy(tx *bbolt.Tx, site, name string) bool {
+	copies, faults := tx.Bucket(bucketCopies).Bucket([]byte(site)), tx.Bucket(bucketFaults).Bucket([]byte(site))
+	return copies != nil && copies.Get([]byte(name)) != nil && !waits(tx, site, name) &&
+		(faults == nil || faults.Get([]byte(name)) == nil)
 }

@@ -68,7 +68,7 @@ func TestPacksAreCountedByKey(t *testing.T) {
 	var held []string
 	for n := range uint64(4) {
 		p, name, chunks := pack(n)
-		p.Key = [8]byte{byte(n % 2)}
+		p.Key, p.Salt = [8]byte{byte(n % 2)}, [32]byte{1}
 		if _, err := c.AddPack(p, name, chunks, []string{"onsite"}); err != nil {
 			t.Fatal(err)
 		}

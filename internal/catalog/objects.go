@@ -72,6 +72,18 @@ func (c *Catalog) Object(name string) (o Object, err error) {
 	return o, err
 }
 
+// LastObject returns the last of the names that begin with prefix; empty when
+// there is none.
+func (c *Catalog) LastObject(prefix string) (name string, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		if k := last(tx.Bucket(bucketObjects).Cursor(), prefix); strings.HasPrefix(string(k), prefix) {
+			name = string(k)
+		}
+		return nil
+	})
+	return name, err
+}
+
 // Objects returns all commits, marks or keys in the order of their names.
 func (c *Catalog) Objects(kind string) (out []Object, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
@@ -87,18 +99,6 @@ func (c *Catalog) Objects(kind string) (out []Object, err error) {
 		})
 	})
 	return out, err
-}
-
-// LastObject returns the last name of a commit, mark or key that begins with
-// prefix; empty when there is none.
-func (c *Catalog) LastObject(prefix string) (name string, err error) {
-	err = c.db.View(func(tx *bbolt.Tx) error {
-		if k := last(tx.Bucket(bucketObjects).Cursor(), prefix); strings.HasPrefix(string(k), prefix) {
-			name = string(k)
-		}
-		return nil
-	})
-	return name, err
 }
 
 // Copy is what is known of one object at one site.
@@ -209,7 +209,7 @@ type holder struct {
 }
 
 func (h *holder) add(e Entry, condemned bool) {
-	if waits(h.tx, h.site, e.Name) {
+	if waits(h.tx, h.site, e.Name) || isLostAt(h.tx, h.site, e.Name) {
 		return
 	}
 	held := Holding{Entry: e, Condemned: condemned, Faulty: h.faults != nil && h.faults.Get([]byte(e.Name)) != nil}

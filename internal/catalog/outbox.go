@@ -330,12 +330,16 @@ func (c *Catalog) Acknowledge(site string, entries []Entry, at time.Time, locked
 			if !was {
 				continue
 			}
-			if tx.Bucket(bucketSpooled).Get([]byte(e.Name)) == nil {
-				free = append(free, e.Name)
-			}
 			if err := arrived(tx, site, e, at, locked); err != nil {
 				return err
 			}
+			if keep, err := keepSpooled(tx, e.Name); err != nil || keep {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			free = append(free, e.Name)
 		}
 		return nil
 	})
@@ -359,13 +363,39 @@ func arrived(tx *bbolt.Tx, site string, e Entry, at, locked time.Time) error {
 	return setDurable(tx, e.Snapshot, e.Name, site, at)
 }
 
-// Spooled reports whether some outbox still waits for the object.
-func (c *Catalog) Spooled(name string) (waiting bool, err error) {
+// Spooled reports whether an object must stay in the spool: some outbox waits
+// for it or will again.
+func (c *Catalog) Spooled(name string) (keep bool, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
-		waiting = tx.Bucket(bucketSpooled).Get([]byte(name)) != nil
-		return nil
+		keep, err = keepSpooled(tx, name)
+		return err
 	})
-	return waiting, err
+	return keep, err
+}
+
+// keepSpooled reports whether an outbox waits for an object, whether it was set
+// aside at a site that may take it later, or whether it is a commit that is held
+// back because a pack that it names is lost, and may be found.
+func keepSpooled(tx *bbolt.Tx, name string) (bool, error) {
+	if tx.Bucket(bucketSpooled).Get([]byte(name)) != nil {
+		return true, nil
+	}
+	if o, err := getObject(tx, name); err == nil && o.Kind == KindCommit && !o.Deleting && lacks(tx, name) {
+		return true, nil
+	}
+	keep := false
+	faults := tx.Bucket(bucketFaults)
+	err := faults.ForEachBucket(func(site []byte) error {
+		v := faults.Bucket(site).Get([]byte(name))
+		if v == nil {
+			return nil
+		}
+		var f Fault
+		err := json.Unmarshal(v, &f)
+		keep = keep || !f.Lost
+		return err
+	})
+	return keep, err
 }
 
 // Waits reports whether the object waits for the site.

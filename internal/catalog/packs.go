@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"go.etcd.io/bbolt"
@@ -82,17 +83,29 @@ func (c *Catalog) AddPack(p Pack, name string, chunks []Chunk, sites []string) (
 }
 
 // indexChunks notes where each chunk lies, behind the places where it lies
-// already.
+// already. A place that is known is not noted again.
 func indexChunks(tx *bbolt.Tx, ordinal uint32, chunks []Chunk) error {
 	index := tx.Bucket(bucketChunks)
 	for i := range chunks {
 		ch := &chunks[i]
 		places := append([]byte{}, index.Get(ch.ID[:])...)
+		if liesIn(places, ordinal) {
+			continue
+		}
 		if err := index.Put(ch.ID[:], appendLocation(places, ordinal, ch)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func liesIn(places []byte, pack uint32) bool {
+	for ; len(places) >= locationSize; places = places[locationSize:] {
+		if binary.BigEndian.Uint32(places) == pack {
+			return true
+		}
+	}
+	return false
 }
 
 func putPack(tx *bbolt.Tx, p Pack) (uint32, error) {
@@ -154,8 +167,8 @@ func (c *Catalog) Places(id [32]byte) (places []Location, err error) {
 }
 
 // Find returns where a chunk lies that a new snapshot may refer to; ok is false
-// when no pack holds it but such as are condemned
-// or lost.
+// when no pack holds it but such as are condemned or lost. Of several packs it is
+// the one that was written last: the others may be those that it is to replace.
 func (c *Catalog) Find(id [32]byte) (l Location, ok bool, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
 		v := tx.Bucket(bucketChunks).Get(id[:])
@@ -167,7 +180,7 @@ func (c *Catalog) Find(id [32]byte) (l Location, ok bool, err error) {
 			return err
 		}
 		condemned, lost := tx.Bucket(bucketCondemned), tx.Bucket(bucketLost)
-		for _, l = range places {
+		for _, l = range slices.Backward(places) {
 			if key := ordinalKey(l.Pack); condemned.Get(key) == nil && lost.Get(key) == nil {
 				ok = true
 				return nil

@@ -66,7 +66,7 @@ func (c *Catalog) KeepSites(names []string) error {
 }
 
 // dropSite removes all that is known of a site: its outbox, its copies, its
-// faults, and what snapshots say of their copies there.
+// faults, what else it was seen to hold, and what snapshots say of their copies there.
 func dropSite(tx *bbolt.Tx, site string) error {
 	if box := tx.Bucket(bucketOutbox).Bucket([]byte(site)); box != nil {
 		// Each object loses the hold of this outbox on its place in the spool.
@@ -77,7 +77,7 @@ func dropSite(tx *bbolt.Tx, site string) error {
 			return err
 		}
 	}
-	for _, of := range [][]byte{bucketCopies, bucketFaults} {
+	for _, of := range [][]byte{bucketCopies, bucketFaults, bucketStrays} {
 		if tx.Bucket(of).Bucket([]byte(site)) != nil {
 			if err := tx.Bucket(of).DeleteBucket([]byte(site)); err != nil {
 				return err

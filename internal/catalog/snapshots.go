@@ -91,6 +91,11 @@ func addSnapshot(tx *bbolt.Tx, s Snapshot, sites []string) error {
 	if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) != nil {
 		return addCommit(tx, &s, sites)
 	}
+	held, err := getHold(tx, s.ID)
+	if err != nil {
+		return err
+	}
+	s.Held = held.Reason
 	if err := putSnapshot(tx, &s); err != nil {
 		return err
 	}
@@ -116,7 +121,9 @@ func addCommit(tx *bbolt.Tx, s *Snapshot, sites []string) error {
 			return err
 		}
 	}
-	return addObject(tx, s.object(), sites)
+	o := s.object()
+	o.Condemned = known.Condemned // it goes with the snapshot
+	return addObject(tx, o, sites)
 }
 
 // object is the commit of the snapshot.

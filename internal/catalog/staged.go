@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -82,17 +83,29 @@ func switchCommit(tx *bbolt.Tx, s *Snapshot, sites []string) error {
 	return putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s)
 }
 
-// superseded returns the commits of known snapshots that are neither current
-// nor staged nor condemned.
+// unstage gives up a commit that was to take the place of another and cannot:
+// it, or a pack that it names, is lost.
+func unstage(tx *bbolt.Tx, o Object) error {
+	s, err := getSnapshot(tx, o.Snapshot)
+	if errors.Is(err, ErrNotFound) || err == nil && s.Staged != o.Name {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Staged = ""
+	return putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s)
+}
+
+// superseded returns the commits that are neither current nor staged nor
+// condemned: another took their place, or their snapshot is deleted.
 func superseded(tx *bbolt.Tx, current map[string]bool) (out []string, err error) {
 	err = tx.Bucket(bucketNeeds).ForEach(func(k, _ []byte) error {
 		o, err := getObject(tx, string(k))
 		if err != nil || current[o.Name] || !o.Condemned.IsZero() || o.Deleting {
 			return err
 		}
-		if tx.Bucket(bucketSnapshots).Get([]byte(o.Snapshot)) != nil {
-			out = append(out, o.Name)
-		}
+		out = append(out, o.Name)
 		return nil
 	})
 	return out, err

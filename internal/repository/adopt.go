@@ -60,6 +60,7 @@ type lackingError struct {
 	object   []byte
 	packs    []uint32 // that are there
 	missing  []PackRef
+	unsure   error // not nil when some other site may have what is missing
 }
 
 func (e *lackingError) Error() string {
@@ -90,14 +91,16 @@ func (a *adopter) adoptCommit(ctx context.Context, info storage.Info, object []b
 		return err
 	}
 	for _, s := range c.Snapshots {
-		packs, missing, err := a.packsOf(ctx, s)
+		packs, lacking, err := a.packsOf(ctx, s)
+		switch {
+		case err != nil:
+		case lacking == nil:
+			err = a.addSnapshot(s, c, info, object, packs)
+		default:
+			lacking.commit, lacking.info, lacking.object = c, info, object
+			err = a.adoptLacking(lacking)
+		}
 		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
-			return &lackingError{snapshot: s, commit: c, info: info, object: object, packs: packs, missing: missing}
-		}
-		if err := a.addSnapshot(s, c, info, object, packs); err != nil {
 			return err
 		}
 	}
@@ -133,52 +136,111 @@ func (r *Repository) checkAlone(grace time.Duration) error {
 	return nil
 }
 
-// packsOf returns the ordinals of the packs that a snapshot names, having taken
-// in those that the catalog does not know, and the packs that the site lacks.
-func (a *adopter) packsOf(ctx context.Context, s *Snapshot) (packs []uint32, missing []PackRef, err error) {
-	packs = make([]uint32, 0, len(s.Packs))
-	for _, p := range s.Packs {
-		n, known, err := a.catalog.PackNamed(p.SHA256)
-		lost := false
-		switch {
-		case err != nil:
-		case known:
-			lost, err = a.catalog.Lost(catalog.PackName(p.SHA256))
-		default:
-			n, known, err = a.adoptPack(ctx, p)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if !known || lost {
-			missing = append(missing, p)
-			continue
-		}
-		packs = append(packs, n)
+// adoptLacking takes in a snapshot of which no site has everything, so that what
+// is whole of it can be read. A rebuild asks one site only and is told.
+func (a *adopter) adoptLacking(e *lackingError) error {
+	if a.sites == nil || e.unsure != nil {
+		return e
 	}
-	return packs, missing, nil
+	a.log.Error("a snapshot is found of which no site has everything", "snapshot", e.snapshot.ID,
+		"function", e.snapshot.Function, "missing", packNames(e.missing))
+	return a.addDamaged(e)
 }
 
-// adoptPack takes in a pack; there is false when the site does not have it
-// whole.
-func (a *adopter) adoptPack(ctx context.Context, p PackRef) (ordinal uint32, there bool, err error) {
+// packsOf returns the ordinals of the packs that a snapshot names, having taken
+// in those that the catalog does not know, and what is at no site that may be
+// asked; nil when nothing is.
+func (a *adopter) packsOf(ctx context.Context, s *Snapshot) (packs []uint32, lacking *lackingError, err error) {
+	packs = make([]uint32, 0, len(s.Packs))
+	out := lackingError{snapshot: s}
+	for _, p := range s.Packs {
+		n, there, err := a.pack(ctx, p)
+		if errors.Is(err, errUnsure) {
+			out.unsure, err = errors.Join(out.unsure, err), nil
+		}
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case there:
+			packs = append(packs, n)
+		default:
+			out.missing = append(out.missing, p)
+		}
+	}
+	if len(out.missing) == 0 {
+		return packs, nil, nil
+	}
+	out.packs = packs
+	return packs, &out, nil
+}
+
+// errUnsure: a site that may have a pack cannot be asked now.
+var errUnsure = errors.New("a site that may have it cannot be asked")
+
+// pack returns the ordinal of a pack that a commit names; there is false when it
+// is neither at this site nor, where others may be asked, at any other.
+func (a *adopter) pack(ctx context.Context, p PackRef) (n uint32, there bool, err error) {
+	n, known, err := a.catalog.PackNamed(p.SHA256)
+	if err != nil {
+		return n, false, err
+	}
+	if known {
+		state, err := a.catalog.StateOf(n)
+		if err != nil || !state.Lost && !state.Deleting {
+			return n, err == nil, err
+		}
+	}
+	if n, there, err = a.packAt(ctx, a.site, p); err != nil || there || a.sites == nil {
+		return n, there, err
+	}
+	for _, other := range a.Repository.sites {
+		if other.Name == a.site.Name {
+			continue
+		}
+		n, there, atOther := a.packAt(ctx, other, p)
+		if there {
+			return n, true, nil
+		}
+		if atOther == nil { // an empty bucket says nothing
+			atOther = a.checkRepository(ctx, other)
+		}
+		if atOther != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", errUnsure, atOther))
+		}
+	}
+	return 0, false, err
+}
+
+// packAt takes in a pack from a site that has it whole: one that the catalog
+// does not know, one that was lost, and one that is being deleted elsewhere.
+func (a *adopter) packAt(ctx context.Context, site Site, p PackRef) (n uint32, there bool, err error) {
 	name := catalog.PackName(p.SHA256)
-	info, err := a.site.Store.Stat(ctx, name)
+	info, err := site.Store.Stat(ctx, name)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && info.Size != p.Size {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	pack, chunks, err := a.insistOnFooter(ctx, a.site, info)
+	pack, chunks, err := a.insistOnFooter(ctx, site, info)
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	ordinal, err = a.catalog.AddPack(pack, name, chunks, a.sites)
-	return ordinal, err == nil, err
+	if a.sites == nil { // a rebuild queues everything at its end
+		n, err = a.catalog.AddPack(pack, name, chunks, nil)
+		return n, err == nil, err
+	}
+	err = checkSame(ctx, site, catalog.Entry{Name: name, Size: p.Size, SHA256: p.SHA256})
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return 0, false, nil
+	}
+	if err == nil {
+		n, err = a.catalog.TakePack(pack, chunks, site.Name)
+	}
+	return n, err == nil, err
 }
 
 func (a *adopter) addSnapshot(s *Snapshot, c *commit, info storage.Info, object []byte, packs []uint32) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,9 +68,18 @@ func (r *Repository) compare(ctx context.Context, site Site) (Compared, error) {
 	if !r.upkeep.TryLock() {
 		return Compared{}, errUpkeep
 	}
-	defer r.wake() // whoever was put off
-	defer r.upkeep.Unlock()
+	defer r.endUpkeep()
+	if err := r.lookForLost(site.Name); err != nil {
+		return Compared{}, err
+	}
 	return r.compareLocked(ctx, site)
+}
+
+// endUpkeep lets others compare, delete or rewrite, and tells the uploads, which
+// may have a comparison to make up for.
+func (r *Repository) endUpkeep() {
+	r.upkeep.Unlock()
+	r.wake()
 }
 
 // compareLocked is compare for those who hold upkeep.
@@ -91,6 +101,9 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 		if err := c.adopt(ctx, info); err != nil {
 			return c.out, err
 		}
+	}
+	if err := c.catalog.SetStrays(site.Name, c.strays, c.out.At); err != nil {
+		return c.out, err
 	}
 	if n := c.out.Missing + c.out.Wrong + c.out.Adopted; n > 0 {
 		r.log.Warn("site compared: not in step", "site", site.Name, "objects", c.out.Objects,
@@ -124,17 +137,37 @@ type comparison struct {
 	page      []catalog.Holding // that it must hold and that were not reached yet
 	after     string
 	end       bool
-	unknown   []storage.Info // that the catalog may have to take in
-	recovered bool           // something that was lost is found again
+	unknown   []storage.Info  // that the catalog may have to take in
+	strays    []string        // packs that it does not know
+	lost      []catalog.Fault // what counts as lost there
+	recovered bool            // something that was lost is found again
 	out       Compared
 }
 
-// tryFaultsAgain queues what was set aside: somebody may have seen to it.
+// tryFaultsAgain queues what was set aside: somebody may have seen to it. What
+// is lost is looked for in the listing.
 func (c *comparison) tryFaultsAgain() error {
 	faults, err := c.catalog.Faults(c.site.Name)
 	for _, f := range faults {
-		if err == nil && !f.Lost {
+		switch {
+		case err != nil:
+			return err
+		case f.Lost:
+			c.lost = append(c.lost, f)
+		default:
 			_, err = c.catalog.Doubt(f)
+		}
+	}
+	return err
+}
+
+// lookForLost queues what is lost at the site once more: another one may have
+// it again. Packs are found by their names.
+func (r *Repository) lookForLost(site string) error {
+	faults, err := r.catalog.Faults(site)
+	for _, f := range faults {
+		if err == nil && f.Lost && !strings.HasPrefix(f.Name, "p/") {
+			_, err = r.catalog.Doubt(f)
 		}
 	}
 	return err
@@ -220,64 +253,54 @@ func (c *comparison) stranger(ctx context.Context, info storage.Info) error {
 			c.unknown = append(c.unknown, info)
 			err = nil
 		}
-		return err
+		return errors.Join(err, c.found(ctx, info))
 	case strings.HasPrefix(info.Name, "p/"):
-		return c.found(ctx, info)
+		return c.strayPack(ctx, info)
 	}
 	return nil
 }
 
-// found looks at a pack that a site need not hold. One that was thought to be
-// lost is there again when its bytes are the right ones.
+// found ends that an object counts as lost, if it is right here.
 func (c *comparison) found(ctx context.Context, info storage.Info) error {
-	lost, err := c.catalog.Lost(info.Name)
-	if err != nil || !lost {
-		return err
-	}
-	e, known, err := c.catalog.Entry(info.Name)
-	if err != nil || !known {
-		return err
-	}
-	err = c.look(ctx, c.site, e)
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
+	i := slices.IndexFunc(c.lost, func(f catalog.Fault) bool { return f.Name == info.Name })
+	if i < 0 {
 		return nil
 	}
+	o, err := c.catalog.Object(info.Name)
 	if err != nil {
 		return err
 	}
-	if err := c.complete(ctx, info); err != nil {
-		return err
+	err = checkSame(ctx, c.site, catalog.Entry{Name: o.Name, Size: o.Size, SHA256: o.SHA256})
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return nil
 	}
-	c.log.Warn("a pack that was lost is found again", "site", c.site.Name, "pack", info.Name)
-	c.recovered = true
-	return c.catalog.Recover(info.Name, info.Size, c.site.Name)
+	if err == nil {
+		_, err = c.catalog.Doubt(c.lost[i])
+	}
+	return err
 }
 
-// complete reads what a pack says of itself, when that was not to be had when
-// the catalog was rebuilt.
-func (c *comparison) complete(ctx context.Context, info storage.Info) error {
-	n, known, err := c.packNamed(info.Name)
-	if err != nil || !known {
-		return err
-	}
-	there, err := c.catalog.PackAt(n)
-	if err != nil || !there.Incomplete() {
-		return err
-	}
-	pack, chunks, err := c.readFooter(ctx, c.site.quiet(), info)
+// strayPack looks at a pack that the site need not hold: one that was lost and
+// is found here, or one that nobody knows.
+func (c *comparison) strayPack(ctx context.Context, info storage.Info) error {
+	e, lost, err := c.catalog.LostPack(info.Name)
 	if err != nil {
 		return err
 	}
-	return c.catalog.Complete(pack, chunks)
-}
-
-// packNamed returns the pack of which that is the object.
-func (r *Repository) packNamed(object string) (ordinal uint32, known bool, err error) {
-	e, known, err := r.catalog.Entry(object)
-	if err != nil || !known {
-		return 0, false, err
+	if lost {
+		a := adopter{Repository: c.Repository, site: c.site, sites: c.others()}
+		_, there, err := a.packAt(ctx, c.site, PackRef{SHA256: e.SHA256, Size: e.Size})
+		if there {
+			c.log.Warn("a pack that was lost is found again", "site", c.site.Name, "pack", info.Name)
+			c.recovered = true
+		}
+		return err
 	}
-	return r.catalog.PackNamed(e.SHA256)
+	known, err := c.catalog.Knows(info.Name)
+	if !known {
+		c.strays = append(c.strays, info.Name)
+	}
+	return err
 }
 
 // adopt takes in a key, a commit or a mark that some other catalog of this
@@ -290,7 +313,7 @@ func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil // it was listed and is gone
 	case errors.As(err, &lacking):
-		problem, err = &Problem{info.Name, err.Error()}, nil
+		problem, err = &Problem{info.Name, errors.Join(err, lacking.unsure).Error()}, nil
 	}
 	if problem != nil {
 		c.out.Problems = append(c.out.Problems, *problem)

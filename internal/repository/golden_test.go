@@ -316,7 +316,7 @@ func writeGoldenPack(t *testing.T, key *masterKey, path string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cat.Close() }()
-	sp, err := openSpool(t.TempDir(), 0)
+	sp, err := openSpool(t.TempDir(), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

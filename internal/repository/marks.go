@@ -20,6 +20,8 @@ type mark struct {
 
 	Hold    *holdMark    `json:"hold,omitempty"`
 	Condemn *condemnMark `json:"condemn,omitempty"`
+	// Spare names snapshots that were condemned and are needed again.
+	Spare []string `json:"spare,omitempty"`
 	// Key is the id of the key that packs, commits and marks are sealed with
 	// from here on; this mark itself is sealed with the one before.
 	Key string `json:"key,omitempty"`
@@ -98,10 +100,7 @@ func openMark(keys *keyring, name string, object []byte) (*mark, error) {
 func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error {
 	switch {
 	case m.Hold != nil:
-		err := r.catalog.Hold(m.Hold.Snapshot, m.Hold.Reason, o, sites)
-		if !errors.Is(err, catalog.ErrNotFound) {
-			return err
-		}
+		return r.catalog.TakeHold(m.Hold.Snapshot, m.Hold.Reason, o, sites)
 	case m.Condemn != nil:
 		doomed := catalog.Doomed{Snapshots: m.Condemn.Snapshots, Commits: m.Condemn.Commits}
 		for _, sha := range m.Condemn.Packs {
@@ -114,6 +113,8 @@ func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error 
 			}
 		}
 		return r.catalog.Condemn(doomed, m.Time, o, sites)
+	case len(m.Spare) > 0:
+		return r.catalog.Spare(m.Spare, o, sites)
 	case m.Key != "":
 		return r.useKey(m, o, sites)
 	}

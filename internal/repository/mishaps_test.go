@@ -342,7 +342,7 @@ func TestRebuiltCatalogCatchesUpTheOtherSite(t *testing.T) {
 
 // What could not be finished must not keep the space that was missing.
 func TestSpoolKeepsNothingUnfinished(t *testing.T) {
-	s, err := openSpool(t.TempDir(), 0)
+	s, err := openSpool(t.TempDir(), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (p *packer) add(chunks []sealable) error {
 		}
 		crash.Point(crash.PackSealed)
 		p.pending[ch.id] = ch.raw
-		if p.open.size >= packTarget {
+		if p.open.size >= p.repo.spool.packTarget {
 			if err := p.close(); err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ func (p *packer) begin() error {
 	if o.aead, err = key.sealer(purposePack, o.salt[:]); err != nil {
 		return err
 	}
-	if err := p.room(packTarget); err != nil {
+	if err := p.room(p.repo.spool.packTarget); err != nil {
 		return err
 	}
 	if o.file, err = p.repo.spool.create(); err != nil {

@@ -89,7 +89,7 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(phase s
 		tick = func(string, int) {}
 	}
 	r.upkeep.Lock()
-	defer r.upkeep.Unlock()
+	defer r.endUpkeep()
 	// Until the end nobody may take for all there is what is known so far.
 	if err := r.catalog.SetMeta(metaRebuild, []byte(name)); err != nil {
 		return nil, err

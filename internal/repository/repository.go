@@ -81,6 +81,8 @@ type Options struct {
 	Identities []age.Identity
 	Clock      clock.Clock
 	Log        *slog.Logger
+
+	packTarget int64 // size at which a pack is closed; 0: packTarget
 }
 
 // Repository is one repository on all its sites. Its methods are safe for
@@ -151,7 +153,7 @@ func (r *Repository) prepare(o Options) error {
 	if r.writer, err = writerName(r.catalog); err != nil {
 		return err
 	}
-	if r.spool, err = openSpool(o.Spool, o.SpoolMax/spoolScale); err != nil {
+	if r.spool, err = openSpool(o.Spool, o.SpoolMax/spoolScale, o.packTarget); err != nil {
 		return err
 	}
 	if err := r.catalog.KeepSites(r.siteNames()); err != nil {

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// A pack is rewritten when less than this share of it is needed.
+	// A pack is rewritten when what is needed of it would make a pack of less than
+	// this share of its size.
 	rewriteBelow = 0.7
 	// rewriteWindow is how many packs one sweep looks at, the next sweep going
 	// on behind them: what it must remember of each is some kilobytes.
@@ -41,6 +42,13 @@ func (l liveness) bytes(pack uint32) (n int64) {
 		n += int64(c.at.Stored)
 	}
 	return n
+}
+
+// packed returns about how long a pack of nothing but what is needed would be: a
+// small one is mostly header and footer, and no better when it is written anew.
+func (l liveness) packed(pack uint32) int64 {
+	const around, entry = headerSize + 16 + 3 + trailerSize, 1 + 32 + 3 + 3
+	return around + l.bytes(pack) + entry*int64(len(l[pack]))
 }
 
 // rewrite moves what is needed of mostly dead packs into new ones and writes
@@ -235,7 +243,7 @@ func (s *sweeper) choose(window map[uint32]catalog.Pack, live liveness) map[uint
 	chosen := map[uint32]catalog.Pack{}
 	for _, n := range order {
 		needs, size := live.bytes(n), window[n].Size
-		if float64(needs) >= rewriteBelow*float64(size) || s.out.Moved.Bytes+needs > s.o.MaxRewrite {
+		if float64(live.packed(n)) >= rewriteBelow*float64(size) || s.out.Moved.Bytes+needs > s.o.MaxRewrite {
 			continue
 		}
 		chosen[n] = window[n]

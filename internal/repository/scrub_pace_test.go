@@ -19,8 +19,8 @@ type failer interface {
 	Fatalf(format string, args ...any)
 }
 
-// modelSite is a site as the pacer sees it.
-type modelSite struct {
+// pacedSite is a site as the pacer sees it.
+type pacedSite struct {
 	pacer
 	now, first time.Time
 	last       time.Time
@@ -29,7 +29,7 @@ type modelSite struct {
 	read       int64
 }
 
-func (m *modelSite) each(fn func(catalog.Holding) error) error {
+func (m *pacedSite) each(fn func(catalog.Holding) error) error {
 	for _, h := range m.holdings {
 		if err := fn(h); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (m *modelSite) each(fn func(catalog.Holding) error) error {
 }
 
 // step lets the time of a step pass and reads as a rotation does.
-func (m *modelSite) takeStep(t failer, away bool) {
+func (m *pacedSite) takeStep(t failer, away bool) {
 	m.now = m.now.Add(m.step)
 	if m.away = append(m.away, 0); away {
 		m.away[len(m.away)-1] = m.step
@@ -65,7 +65,7 @@ func (m *modelSite) takeStep(t failer, away bool) {
 }
 
 // awaySince returns for how long the site was away since a moment.
-func (m *modelSite) awaySince(at time.Time) (sum time.Duration) {
+func (m *pacedSite) awaySince(at time.Time) (sum time.Duration) {
 	steps := min(len(m.away), int(m.now.Sub(at)/m.step)+1)
 	for _, d := range m.away[len(m.away)-steps:] {
 		sum += d
@@ -73,7 +73,7 @@ func (m *modelSite) awaySince(at time.Time) (sum time.Duration) {
 	return sum
 }
 
-func (m *modelSite) check(t failer) {
+func (m *pacedSite) check(t failer) {
 	for _, h := range m.holdings {
 		at := h.Read
 		if at.IsZero() {
@@ -92,7 +92,7 @@ func (m *modelSite) check(t failer) {
 func TestPaceKeepsTheBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-		m := &modelSite{pacer: pacer{every: 720 * time.Hour, step: time.Hour}, now: start, first: start, last: start}
+		m := &pacedSite{pacer: pacer{every: 720 * time.Hour, step: time.Hour}, now: start, first: start, last: start}
 		size := rapid.OneOf(rapid.Int64Range(0, 2000), rapid.Int64Range(1<<20, 64<<20))
 		add := func(n int, known bool) {
 			for range n {
@@ -133,8 +133,8 @@ func TestPaceKeepsTheBound(t *testing.T) {
 	})
 }
 
-func modelOf(start time.Time, holdings ...catalog.Holding) *modelSite {
-	return &modelSite{
+func modelOf(start time.Time, holdings ...catalog.Holding) *pacedSite {
+	return &pacedSite{
 		pacer: pacer{every: 720 * time.Hour, step: time.Hour}, now: start, first: start, last: start, holdings: holdings,
 	}
 }

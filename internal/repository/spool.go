@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,9 @@ import (
 type spool struct {
 	dir string
 	max int64 // bytes; 0: no bound
+	// packTarget is the size at which a pack is closed, and the room that is set
+	// aside for each file that is being written.
+	packTarget int64
 
 	mu   sync.Mutex
 	used int64            // bytes of finished files
@@ -22,8 +26,8 @@ type spool struct {
 }
 
 // openSpool makes the directory and removes what a crash left half written.
-func openSpool(dir string, most int64) (*spool, error) {
-	s := &spool{dir: dir, max: most, open: map[string]int64{}}
+func openSpool(dir string, most, target int64) (*spool, error) {
+	s := &spool{dir: dir, max: most, packTarget: cmp.Or(target, packTarget), open: map[string]int64{}}
 	if err := os.RemoveAll(s.temporary()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
@@ -64,7 +68,7 @@ func (s *spool) create() (*os.File, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
 	crash.Point(crash.SpoolCreated)
-	s.setAside(f.Name(), packTarget)
+	s.setAside(f.Name(), s.packTarget)
 	return f, nil
 }
 

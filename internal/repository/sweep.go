@@ -134,6 +134,8 @@ type Swept struct {
 	// Commits and Packs are what was deleted, at every site.
 	Commits Amount `json:"deleted_commits"`
 	Packs   Amount `json:"deleted_packs"`
+	// Strays are packs that nobody knew at the site that held them.
+	Strays Amount `json:"deleted_strays"`
 	// Rewritten are packs of which little is still needed; Moved is that little,
 	// written anew. They go at a later sweep.
 	Rewritten Amount `json:"rewritten"`
@@ -164,7 +166,7 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions, tick func(phase 
 	}
 	s.o.Grace /= timeScale
 	r.upkeep.Lock()
-	defer r.upkeep.Unlock()
+	defer r.endUpkeep()
 	do := s.run
 	if o.DryRun {
 		do = s.tell
@@ -185,7 +187,16 @@ func (s *sweeper) run(ctx context.Context) error {
 	if err := s.lookAtSites(ctx); err != nil {
 		return err
 	}
+	if err := s.restateMarks(ctx); err != nil {
+		return err
+	}
+	if err := s.spareFloors(ctx); err != nil {
+		return err
+	}
 	if err := s.delete(ctx); err != nil {
+		return err
+	}
+	if err := s.deleteStrays(ctx); err != nil {
 		return err
 	}
 	if err := s.condemn(ctx); err != nil {
@@ -208,8 +219,8 @@ func (s *sweeper) lookAtSites(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", ErrNotInStep, err)
 		}
 		if len(found.Problems) > 0 {
-			return fmt.Errorf("%w: site %s holds what cannot be understood, and what that needs is not known: %s",
-				ErrNotInStep, site.Name, found.Problems[0])
+			return fmt.Errorf("%w: site %s holds what cannot be understood, and what that needs is not known: %s; "+
+				"when no site has it right, delete it there by hand", ErrNotInStep, site.Name, found.Problems[0])
 		}
 	}
 	if err := s.checkAlone(s.o.Grace); err != nil {
@@ -290,6 +301,28 @@ func (s *sweeper) deletePacks(ctx context.Context, before time.Time) error {
 	}
 	crash.Point(crash.SweepPacksGone)
 	return s.catalog.ForgetPacks(doom.Packs)
+}
+
+// deleteStrays deletes what a site has held for long and nobody knows: packs of
+// which no site has a commit. Those that another host has just sent are younger.
+func (s *sweeper) deleteStrays(ctx context.Context) error {
+	for _, site := range s.sites {
+		names, err := s.catalog.Strays(site.Name, s.now.Add(-max(orphanAge, s.o.Grace)))
+		if err != nil {
+			return err
+		}
+		for i, name := range names {
+			s.tick("delete what nobody knows", int64(i), int64(len(names)))
+			if err := s.purge(ctx, site, name); errors.Is(err, storage.ErrLocked) {
+				s.stays(ctx, site, name)
+				continue
+			} else if err != nil {
+				return err
+			}
+			s.out.Strays.add(0)
+		}
+	}
+	return nil
 }
 
 func (s *sweeper) locked(d catalog.Doom) {
@@ -383,8 +416,10 @@ func (s *sweeper) unneeded(going []string) ([]catalog.Unneeded, error) {
 	}
 	var out []catalog.Unneeded
 	for _, p := range all {
-		old := !p.Since.IsZero() && s.now.Sub(p.Since) >= max(orphanAge, s.o.Grace)
-		if !p.Orphan || old {
+		// Of what waits nowhere and was never acknowledged nobody here has made
+		// use: it is lost, or was found by a rebuild.
+		old := s.now.Sub(p.Since) >= max(orphanAge, s.o.Grace)
+		if !p.Orphan || old && !p.Waiting {
 			out = append(out, p)
 		}
 	}
@@ -393,13 +428,19 @@ func (s *sweeper) unneeded(going []string) ([]catalog.Unneeded, error) {
 
 // tell works out what a sweep would do.
 func (s *sweeper) tell(ctx context.Context) error {
+	spared, err := s.floorsCondemned()
+	if err != nil {
+		return err
+	}
 	doom, err := s.catalog.Doomed(s.now.Add(-s.o.Grace), s.now)
 	if err != nil {
 		return err
 	}
 	s.locked(doom)
 	for _, o := range doom.Commits {
-		s.out.Commits.add(o.Size)
+		if !slices.Contains(spared, o.Snapshot) {
+			s.out.Commits.add(o.Size)
+		}
 	}
 	for _, p := range doom.Packs {
 		s.out.Packs.add(p.Size)

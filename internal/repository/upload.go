@@ -234,15 +234,26 @@ func (r *Repository) giveUp(site Site, e catalog.Entry, err error) error {
 		damaged, loseErr := r.catalog.Lose(e.Name, r.clock.Now())
 		r.log.Error("a pack is lost: no site and no spool has it; the next snapshots write anew what it held",
 			"pack", e.Name, "damaged_snapshots", damaged, "error", err)
-		return loseErr
+		return errors.Join(loseErr, r.unspool(e.Name))
 	case errors.Is(err, errLost), errors.Is(err, errStuck):
 		r.log.Error("an object cannot be put right at a site", "site", site.Name, "object", e.Name, "error", err)
-		return r.catalog.SetAside(catalog.Fault{
+		err = r.catalog.SetAside(catalog.Fault{
 			Site: site.Name, Name: e.Name, Since: r.clock.Now().UTC(), Detail: err.Error(), Found: "upload",
 			Lost: errors.Is(err, errLost),
 		})
+		return errors.Join(err, r.unspool(e.Name))
 	}
 	return err
+}
+
+// unspool removes an object from the spool when nothing will be sent from there
+// any more.
+func (r *Repository) unspool(name string) error {
+	keep, err := r.catalog.Spooled(name)
+	if err != nil || keep {
+		return err
+	}
+	return r.spool.remove(name)
 }
 
 // checkRepository makes sure that the site holds this repository before

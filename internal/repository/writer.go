@@ -381,6 +381,9 @@ func (r *Repository) addCommit(s *Snapshot, packs []uint32) error {
 	entry.Commit, entry.CommitSize, entry.CommitSHA256 = commitName(c), int64(len(object)), sum(object)
 	entry.Manifest, entry.Packs = manifest, packs
 	err = r.catalog.AddSnapshot(entry, r.siteNames())
+	if err != nil {
+		err = errors.Join(err, r.spool.remove(entry.Commit))
+	}
 	if errors.Is(err, catalog.ErrCondemned) {
 		return fmt.Errorf("snapshot of %s refers to data that is being deleted or was lost while it ran; "+
 			"the next one writes it again: %w", s.Function, err)
