@@ -115,8 +115,15 @@ func (s *soaking) hold() {
 
 // powered is what loses its power.
 var powered = [][]string{
-	{"snapshot", "--json"}, {"snapshot", "--json"}, {"serve"}, {"serve"},
-	{"prune"}, {"sweep"}, {"sync"}, {"scrub", "--all"}, {"key", "rotate"},
+	{"snapshot", "--json"},
+	{"snapshot", "--json"},
+	{"serve"},
+	{"serve"},
+	{"prune"},
+	{"sweep"},
+	{"sync"},
+	{"scrub", "--all"},
+	{"key", "rotate"},
 }
 
 // power takes the power away from something.
