@@ -338,7 +338,7 @@ func (b *bench) tick() (stop func()) {
 // other and the live one, less the history of this host.
 func TestRebuiltIsLive(t *testing.T) {
 	rnd := seeded(t)
-	for range 6 {
+	for range 3 {
 		seed := rnd.Uint64()
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			base := keptDir(t)
