@@ -264,3 +264,26 @@ func mustRead(t *testing.T, path string) []byte {
 	}
 	return b
 }
+
+// What a proof has read whole need not be read again soon.
+func TestWhatAProofHasReadIsRead(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	snap := b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 2000)})
+	b.durable(t, snap)
+	written := b.clock.Now()
+	b.clock.Advance(time.Hour)
+	restore := flipByte(t, filepath.Join(b.roots["cloud"], catalog.PackName(snap.Packs[0].SHA256)), 1000)
+	if problems := b.check(t, snap.ID, "cloud"); len(problems) == 0 {
+		t.Error("the damage was not found")
+	}
+	if u, err := b.Unread("cloud"); err != nil || !u.Oldest.Equal(written) {
+		t.Errorf("the pack is damaged, and read at %v (%v)", u.Oldest, err)
+	}
+	restore()
+	if problems := b.check(t, snap.ID, "cloud"); len(problems) > 0 {
+		t.Error(problems)
+	}
+	if u, err := b.Unread("cloud"); err != nil || !u.Oldest.Equal(b.clock.Now()) {
+		t.Errorf("unread since %v at %v (%v)", u.Oldest, b.clock.Now(), err)
+	}
+}
