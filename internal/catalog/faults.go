@@ -18,7 +18,7 @@ type Fault struct {
 	Site  string    `json:"-"`
 	Name  string    `json:"-"` // of the object
 	Since time.Time `json:"since"`
-	// Detail says what was found, Found by what: "compare", "scrub", "read",
+	// Detail says what was found, Found by what: "compare", "scrub", "lock",
 	// "upload".
 	Detail string `json:"detail"`
 	Found  string `json:"found"`

@@ -87,7 +87,7 @@ type SiteFault struct {
 	// Object is its name at the site.
 	Object string `json:"object"`
 	// Since is when it was found, UTC, and Found by what: "compare", "scrub",
-	// "read" or "upload".
+	// "lock" (when its protection was to be put off) or "upload".
 	Since time.Time `json:"since"`
 	Found string    `json:"found"`
 	// Detail says what is wrong.

@@ -258,3 +258,37 @@ func TestListsGoByNameThenNewestFirst(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// What no site has any more comes back from none: that must not keep the rest
+// from being deleted for ever.
+func TestASweepGoesOnWithoutWhatIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{function: ", keep: {last: 1}", more: "sweep: {grace: 2h}\n"})
+	first := w.history(t, 1)[0]
+	store := w.sites["onsite"].StoreAt(t, w.where["onsite"])
+	before := objectsOf(t, store)
+	second := w.history(t, 1)[0]
+	lost := func(name string) bool { return strings.HasPrefix(name, "p/") && !slices.Contains(before, name) }
+	if n := w.remove(t, "onsite", lost); n == 0 || w.remove(t, "cloud", lost) != n {
+		t.Fatalf("%d packs are the second's alone", n)
+	}
+	if _, err := w.Sync(t.Context(), engine.SyncRequest{}, nil); !errors.Is(err, engine.ErrDegraded) {
+		t.Fatalf("%v, want degraded", err)
+	}
+	w.clock.advance(day)
+	w.db.Exec(t, `UPDATE payments.ledger SET note = md5(random()::text)`)
+	w.take(t, "payments")
+
+	for _, d := range w.prune(t, false).Decisions {
+		if why := strings.Join(d.Reasons, "; "); d.Snapshot == second && (!d.Keep || why != "no site holds it whole") {
+			t.Errorf("the damaged one: %+v", d)
+		}
+	}
+	w.clock.advance(3 * time.Hour)
+	if swept := w.sweep(t); swept.DeletedCommits.Objects == 0 {
+		t.Errorf("%+v", swept)
+	}
+	if _, there := w.points(t)[first]; there {
+		t.Error("what was given up is still there")
+	}
+}

@@ -45,10 +45,12 @@ func (e *Engine) sweepInStep(ctx context.Context, o repository.SweepOptions, out
 	var err error
 	for range sweepTries {
 		results, syncErr := e.Sync(ctx, SyncRequest{}, report)
-		if errors.Is(syncErr, ErrDegraded) {
-			return notSwept(results)
-		}
-		if syncErr != nil {
+		switch {
+		case errors.Is(syncErr, ErrDegraded):
+			if why := keepFromSweeping(results); len(why) > 0 {
+				return errors.New("nothing was deleted: every site must be in step for that: " + strings.Join(why, "; "))
+			}
+		case syncErr != nil:
 			return syncErr
 		}
 		err = e.sweepOnce(ctx, o, out, report)
@@ -59,16 +61,22 @@ func (e *Engine) sweepInStep(ctx context.Context, o repository.SweepOptions, out
 	return fmt.Errorf("nothing more was deleted: %w", err)
 }
 
-// notSwept says which sites keep a sweep from being made. That is a failure,
-// though the sites are only degraded: it was not done.
-func notSwept(results []SyncResult) error {
-	var why []string
+// keepFromSweeping says which sites keep a sweep from being made, and why. That
+// is a failure, though the sites are only degraded: it was not done. What no
+// site has does not count: it comes back from none, and if a sweep waited for
+// it nothing would ever be deleted again.
+func keepFromSweeping(results []SyncResult) (why []string) {
 	for _, r := range results {
-		if !r.InStep {
+		if !r.InStep && !onlyLost(r) {
 			why = append(why, ofSite(r.Site, r.Error))
 		}
 	}
-	return errors.New("nothing was deleted: every site must be in step for that: " + strings.Join(why, "; "))
+	return why
+}
+
+// onlyLost reports whether a site holds all that any site could give it.
+func onlyLost(r SyncResult) bool {
+	return !r.ComparedAt.IsZero() && r.WaitingObjects == 0 && r.FaultCount == r.LostCount && r.FaultCount > 0 && len(r.Problems) == 0
 }
 
 func (e *Engine) sweepOnce(ctx context.Context, o repository.SweepOptions, out *SweepResult, report progress.Reporter) error {

@@ -67,7 +67,7 @@ func (d *decider) unsettled() {
 			d.keep(i, "held: "+held)
 		}
 		if !d.restorable(i) {
-			d.keep(i, "no site holds it yet")
+			d.keep(i, "no site holds it whole")
 		} else if sites := d.missing(i); sites != "" {
 			d.keep(i, "on its way to "+sites)
 		}

@@ -84,8 +84,8 @@ func TestFloorsHoldWithoutRules(t *testing.T) {
 		{ID: "proven-older", Time: at(t, "2026-11-23 02:00"), Sites: both, Proven: both},
 	}, both, now), `
 		keep future: its time is ahead of the clock: not counted
-		keep nowhere: no site holds it yet
-		keep elsewhere: no site holds it yet
+		keep nowhere: no site holds it whole
+		keep elsewhere: no site holds it whole
 		keep onsite: newest that onsite holds; on its way to cloud
 		keep proven-gone: newest that cloud holds; newest that is proven; on its way to onsite
 		keep all: newest that every site holds
