@@ -18,11 +18,12 @@ import (
 func (b *bench) flawed(t *testing.T) map[string]*faulty.Store {
 	t.Helper()
 	out := map[string]*faulty.Store{}
-	for i, site := range b.options.Sites {
+	sites := slices.Clone(b.options.Sites)
+	for i, site := range sites {
 		out[site.Name] = faulty.New(site.Store, site.Name).WithClock(b.clock)
-		b.options.Sites[i].Store = out[site.Name]
+		sites[i].Store = out[site.Name]
 	}
-	b.reopen(t, b.options.Sites...)
+	b.reopen(t, sites...)
 	return out
 }
 
@@ -126,7 +127,7 @@ func TestSpoolIsBoundedWhileASiteIsAway(t *testing.T) {
 	b, rnd := newBench(t), seeded(t)
 	stores := b.bounded(t)
 	stores["cloud"].SetDown(true)
-	b.until(t, func() bool { b.wake(); return b.failing(t, "cloud") })
+	b.until(t, func() bool { return b.failing(t, "cloud") })
 	var snaps []*Snapshot
 	for range 12 {
 		b.clock.Advance(time.Minute)
@@ -162,7 +163,7 @@ func TestSpoolFull(t *testing.T) {
 	for _, s := range stores {
 		s.SetDown(true)
 	}
-	b.until(t, func() bool { b.wake(); return b.failing(t, "cloud") && b.failing(t, "onsite") })
+	b.until(t, func() bool { return b.failing(t, "cloud") && b.failing(t, "onsite") })
 	var snaps []*Snapshot
 	var full error
 	for full == nil {
@@ -196,7 +197,7 @@ func TestCaptureWaitsForASlowSite(t *testing.T) {
 	b, rnd := newBench(t), seeded(t)
 	stores := b.bounded(t)
 	stores["cloud"].SetDown(true)
-	b.until(t, func() bool { b.wake(); return b.failing(t, "cloud") })
+	b.until(t, func() bool { return b.failing(t, "cloud") })
 	stores["onsite"].Inject(faulty.Rule{Op: "put", Name: "p/*/*", Latency: 20 * time.Second})
 	stop := b.tick()
 	start := b.clock.Now()

@@ -137,12 +137,7 @@ func TestRebuildTellsWhichTablesAreLost(t *testing.T) {
 // that is there.
 func TestRebuiltCatalogGetsBackWhatTheOthersHave(t *testing.T) {
 	b := newBench(t)
-	puts := map[string]*faulty.Store{}
-	for i, site := range b.options.Sites {
-		puts[site.Name] = faulty.New(site.Store, site.Name)
-		b.options.Sites[i].Store = puts[site.Name]
-	}
-	b.reopen(t, b.options.Sites...)
+	puts := b.flawed(t)
 	first, second, _ := b.twoPacks(t)
 	// The cloud misses the newest snapshots, and has lost a pack.
 	puts["cloud"].SetDown(true)
@@ -230,7 +225,7 @@ func TestPackThatIsFoundAgainReachesNewSites(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := &recorder{Store: b.options.Sites[1].Store}
-	b.options.Sites[1].Store = sent
+	b.options.Sites = []Site{b.options.Sites[0], {Name: "cloud", Store: sent}}
 	b.open(t)
 	b.inStep(t)
 	if err := os.WriteFile(filepath.Join(b.roots["onsite"], pack), good, 0o600); err != nil {
