@@ -83,8 +83,11 @@ func (s *Site) Purge(ctx context.Context, name string) error {
 		return s.fail(ctx, "purge", name, err)
 	}
 	ids, err := s.versions(ctx, s.keys.Key(name))
+	if err = s.fail(ctx, "purge", name, err); errors.Is(err, storage.ErrUnsupported) {
+		return s.Delete(ctx, name) // a service that knows no versions keeps none
+	}
 	if err != nil {
-		return s.fail(ctx, "purge", name, err)
+		return err
 	}
 	for _, id := range ids {
 		err := s.refused(ctx, "purge", name, id, s.remove(ctx, s.keys.Key(name), id))
