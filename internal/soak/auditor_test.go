@@ -162,7 +162,7 @@ func (a *auditor) vanished(name string, c *claim) {
 		}
 		switch {
 		case replaced && a.w.given[name]:
-			a.w.tally.count(a.w.tally.operations, "commit replaced, at one site")
+			a.w.tally.count(a.w.tally.deleted, "replaced commits")
 		case !a.w.given[s.ID]:
 			a.w.violation("site %s: %s has vanished, with snapshot %s of %s that nobody has given up", a.site.Name, name, s.ID, s.Function)
 		case a.w.holds[s.ID]:
@@ -170,7 +170,7 @@ func (a *auditor) vanished(name string, c *claim) {
 		case !newer:
 			a.w.violation("site %s: %s has vanished, the last recovery point of %s", a.site.Name, name, s.Function)
 		default:
-			a.w.tally.count(a.w.tally.operations, "recovery point deleted, at one site")
+			a.w.tally.count(a.w.tally.deleted, "recovery points")
 		}
 	}
 }

@@ -233,7 +233,7 @@ func TestSweepKilledAtEveryPoint(t *testing.T) {
 	w.must("", "sweep")
 	w.settle()
 	w.rebuild()
-	if n := w.tally.operations["recovery point deleted, at one site"]; n < 10 {
+	if n := w.tally.deleted["recovery points"]; n < 10 {
 		t.Errorf("only %d recovery points were deleted", n)
 	}
 }
