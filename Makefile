@@ -35,7 +35,7 @@ test: ## install what the tests need, and run them all
 	scripts/run-tests $(TEST_DEADLINE) $(PACKAGE_DEADLINE)
 
 # How long `make soak` kills and checks.
-SOAK := 1h
+SOAK ?= 1h
 
 .PHONY: soak
 soak: ## kill the program at random for an hour (SOAK=20m), and lose nothing
