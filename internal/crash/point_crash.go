@@ -24,7 +24,11 @@ type order struct {
 	chance float64
 }
 
-var given = sync.OnceValue(func() *order {
+// given is read before the program begins, so that a wrong order is an error
+// and not a run that never came by.
+var given = read()
+
+func read() *order {
 	text := os.Getenv(Variable)
 	if text == "" {
 		return nil
@@ -35,7 +39,7 @@ var given = sync.OnceValue(func() *order {
 		os.Exit(64)
 	}
 	return o
-})
+}
 
 func parse(text string) (*order, error) {
 	fail := fmt.Errorf("%s=%s: it is NAME, NAME:PASSAGE or random:SEED:PROBABILITY", Variable, text)
@@ -85,8 +89,7 @@ func (o *order) due(name Name) bool {
 // Point ends the program here if that was asked for, with the signal that no
 // program can handle.
 func Point(name Name) {
-	o := given()
-	if o == nil || !o.due(name) {
+	if given == nil || !given.due(name) {
 		return
 	}
 	// The harness counts from this how often each point was met.
