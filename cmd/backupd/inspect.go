@@ -93,7 +93,7 @@ func (a *app) showInspection(i *repository.Inspection) error {
 	}
 	switch {
 	case i.Pack != nil:
-		a.showPack(&b, i.Pack)
+		a.showPack(&b, i.Pack, i.From != "")
 	case i.Commit != nil:
 		a.showCommit(&b, i.Commit)
 	case i.Mark != nil:
@@ -142,12 +142,14 @@ func (a *app) showCopy(b *strings.Builder, site string, c repository.InspectedCo
 	b.WriteByte('\n')
 }
 
-func (a *app) showPack(b *strings.Builder, p *repository.InspectedPack) {
+func (a *app) showPack(b *strings.Builder, p *repository.InspectedPack, found bool) {
 	for _, c := range p.Chunks {
 		fmt.Fprintf(b, "  %s chunks of %s, %s as stored (%.1f to 1): %s\n",
 			show.Count(int64(c.Count)), show.Bytes(c.Raw), show.Bytes(c.Stored), float64(c.Raw)/float64(max(c.Stored, 1)), c.Kind)
 	}
 	switch {
+	case p.Lost && found: // since a rebuild from another site, or put back by hand
+		b.WriteString("  counts as lost, and is there: 'backupd sync' takes it in again\n")
 	case p.Lost:
 		fmt.Fprintf(b, "  %s: no site and no spool has it\n", a.style.Bad("lost"))
 	case p.Deleting:

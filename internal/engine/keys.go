@@ -80,13 +80,22 @@ func (e *Engine) AddKey(ctx context.Context, req KeyAddRequest, report progress.
 	return out, behind(out.Sites, "the wrapped keys")
 }
 
+// notARecipient says what is wrong with a recipient without repeating it: it may
+// be a secret that was taken for one.
+func notARecipient(text string) error {
+	if strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY") {
+		return fmt.Errorf("%w: this is a secret identity, not a recipient; name the public age1… that belongs to it, and count the identity as disclosed", ErrUsage)
+	}
+	return fmt.Errorf("%w: not an age recipient: one is a public key, age1 and what follows, as age-keygen prints it", ErrUsage)
+}
+
 // newRecipients returns those that a request names.
 func (e *Engine) newRecipients(req KeyAddRequest) ([]*age.X25519Recipient, error) {
 	var out []*age.X25519Recipient
 	for _, text := range req.Recipients {
 		r, err := age.ParseX25519Recipient(text)
 		if err != nil {
-			return nil, fmt.Errorf("%w: recipient %q: %w", ErrUsage, text, err)
+			return nil, notARecipient(text)
 		}
 		out = append(out, r)
 	}

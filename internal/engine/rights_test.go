@@ -2,10 +2,13 @@ package engine_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/engine"
@@ -72,5 +75,21 @@ func TestTheWriterNeedNotDeleteWhenTheSweeperMay(t *testing.T) {
 	w.sync(t) // what was written anew is on its way
 	if left := objectsOf(t, testenv.OpenSite(t, "onsite", writer, 0)); len(left) != w.objects(t, "cloud") {
 		t.Errorf("onsite: %v\ncloud: %v", left, objectsOf(t, w.sites["cloud"].StoreAt(t, w.where["cloud"])))
+	}
+}
+
+// Who takes the secret for the public key must not find it in a log.
+func TestASecretThatIsGivenAsARecipientIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{})
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{id.String(), strings.ToLower(id.String()), " " + id.String(), id.String()[20:]} {
+		_, err := w.AddKey(t.Context(), engine.KeyAddRequest{Recipients: []string{text}}, nil)
+		if !errors.Is(err, engine.ErrUsage) || strings.Contains(strings.ToUpper(err.Error()), id.String()[20:60]) {
+			t.Errorf("%v", err)
+		}
 	}
 }
