@@ -203,15 +203,20 @@ func allSnapshots(tx *bbolt.Tx) (out []*Snapshot, err error) {
 	return out, err
 }
 
-// setDurable notes that a site holds a commit. Of a snapshot that was deleted
-// meanwhile, or has another commit now, nothing is noted.
+// setDurable notes that a site holds a commit: the one that counts of a snapshot,
+// or the one that takes its place, which may be all that a new site is given. Of a
+// snapshot that was deleted meanwhile, or has another commit now, nothing is
+// noted.
 func setDurable(tx *bbolt.Tx, id, commit, site string, at time.Time) error {
 	s, err := getSnapshot(tx, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	if err != nil || s.Commit != commit {
+	if err != nil || s.Commit != commit && s.Staged != commit {
 		return err
+	}
+	if s.Staged == commit && !s.Durable[site].IsZero() {
+		return nil // since its first commit is there
 	}
 	if s.Durable == nil {
 		s.Durable = map[string]time.Time{}

@@ -29,14 +29,23 @@ type capture struct {
 
 var errSourceGone = errors.New("source went away")
 
+// patience is for what may wait for room in the spool. Nothing is sent while a
+// step runs, so waiting is of no use.
+func (m *machine) patience() (context.Context, context.CancelFunc) {
+	if m.spoolMax > 0 {
+		return context.WithTimeout(context.Background(), 200*time.Millisecond)
+	}
+	return context.WithCancel(context.Background())
+}
+
+// noRoom reports whether an error is that of a spool that was full.
+func noRoom(err error) bool {
+	return errors.Is(err, ErrSpoolFull) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // begin starts a capture of what is in the database now.
 func (m *machine) begin(function string) *capture {
-	ctx, cancel := context.WithCancel(context.Background())
-	if m.spoolMax > 0 {
-		// Nothing is sent while a step runs, so waiting for room is of no use.
-		cancel()
-		ctx, cancel = context.WithTimeout(context.Background(), 200*time.Millisecond)
-	}
+	ctx, cancel := m.patience()
 	c := &capture{
 		function: function, content: maps.Clone(m.tables[function]), step: make(chan func(*Writer) error), done: make(chan error),
 		cancel: cancel,
@@ -96,7 +105,7 @@ func (c *capture) table() bool {
 func (c *capture) end(err error) {
 	if !c.ended {
 		c.ended = true
-		_ = <-c.done
+		<-c.done
 		c.cancel()
 	}
 	_ = err

@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -428,15 +427,14 @@ func (m *machine) judge(t rapid.TB, before map[string]SnapshotInfo, floors map[s
 // checkSomeGood: a function that had a good snapshot still has one.
 func (m *machine) checkSomeGood(t rapid.TB, function string, before, live map[string]SnapshotInfo) {
 	t.Helper()
-	good := func(all map[string]SnapshotInfo) (ids []string) {
-		for id, s := range all {
-			if s.Function == function && s.Holders() > 0 && !m.snaps[id].hurt {
-				ids = append(ids, id)
-			}
+	had, left := false, false
+	for id, s := range before {
+		if s.Function == function && s.Holders() > 0 && !m.snaps[id].hurt {
+			_, there := live[id]
+			had, left = true, left || there
 		}
-		return ids
 	}
-	if was := good(before); len(was) > 0 && len(good(live)) == 0 {
-		m.fatalf(t, "function %s has no good snapshot any more; it had %s", function, fmt.Sprint(was))
+	if had && !left {
+		m.fatalf(t, "the last good snapshot of %s was deleted", function)
 	}
 }

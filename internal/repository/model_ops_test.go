@@ -246,8 +246,10 @@ func (m *machine) doCondemn(t *rapid.T) {
 	for id := range doomed {
 		must = must || floors[id] != ""
 	}
-	err := m.Condemn(context.Background(), doomed)
-	if errors.Is(err, ErrFloor) != must && !errors.Is(err, ErrSpoolFull) {
+	ctx, cancel := m.patience()
+	defer cancel()
+	err := m.Condemn(ctx, doomed)
+	if errors.Is(err, ErrFloor) != must && !noRoom(err) {
 		m.fatalf(t, "condemn: %v, and a floor is among them: %t", err, must)
 	}
 	if err != nil {
@@ -272,8 +274,10 @@ func (m *machine) doHold(t *rapid.T) {
 			mem.held = m.live(t)[mem.id].Held != ""
 		}
 	}()
-	if err := m.Hold(context.Background(), mem.id, reason); err != nil {
-		if !errors.Is(err, catalog.ErrCondemned) && !errors.Is(err, ErrSpoolFull) {
+	ctx, cancel := m.patience()
+	defer cancel()
+	if err := m.Hold(ctx, mem.id, reason); err != nil {
+		if !errors.Is(err, catalog.ErrCondemned) && !noRoom(err) {
 			m.fatalf(t, "hold: %v", err)
 		}
 		m.note("  %v", err)
@@ -299,7 +303,7 @@ func (m *machine) doProve(t *rapid.T) {
 }
 
 func (m *machine) doSweep(t *rapid.T) {
-	o := SweepOptions{Grace: modelGrace}
+	o := SweepOptions{Grace: modelGrace * timeScale}
 	if rapid.Bool().Draw(t, "rewrite") {
 		o.MaxRewrite = int64(rapid.IntRange(500, 20_000).Draw(t, "most"))
 	}
@@ -325,12 +329,8 @@ func (m *machine) sweepAndJudge(t rapid.TB, o SweepOptions) error {
 	for function := range m.tables {
 		maps.Copy(floors, m.floor(t, function))
 	}
-	ctx := context.Background()
-	if m.spoolMax > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
-		defer cancel()
-	}
+	ctx, cancel := m.patience()
+	defer cancel()
 	out, err := m.Sweep(ctx, o, func(string, int64, int64) { m.point() })
 	m.counts.Sweeps++
 	m.note("  swept %+v: %v", out, err)
