@@ -26,9 +26,14 @@ func (c *Catalog) AddDamaged(s Snapshot, missing []Pack, at time.Time) error {
 			}
 			s.Packs = append(s.Packs, n)
 		}
-		if tx.Bucket(bucketSnapshots).Get([]byte(s.ID)) == nil {
+		known, err := getSnapshot(tx, s.ID)
+		if errors.Is(err, ErrNotFound) {
 			return addSnapshot(tx, s, nil)
 		}
+		if err != nil {
+			return err
+		}
+		s.Condemned = known.Condemned
 		return errors.Join(putManifest(tx, s.Commit, s.Manifest, s.Packs), addObject(tx, s.object(), nil))
 	})
 	if err != nil {

@@ -95,7 +95,9 @@ func addSnapshot(tx *bbolt.Tx, s Snapshot, sites []string) error {
 	if err != nil {
 		return err
 	}
-	s.Held = held.Reason
+	if s.Held = held.Reason; s.Held != "" {
+		s.Condemned, s.Reason = time.Time{}, ""
+	}
 	if err := putSnapshot(tx, &s); err != nil {
 		return err
 	}
@@ -128,7 +130,9 @@ func addCommit(tx *bbolt.Tx, s *Snapshot, sites []string) error {
 
 // object is the commit of the snapshot.
 func (s *Snapshot) object() Object {
-	return Object{Kind: KindCommit, Name: s.Commit, Size: s.CommitSize, SHA256: s.CommitSHA256, Snapshot: s.ID}
+	return Object{
+		Kind: KindCommit, Name: s.Commit, Size: s.CommitSize, SHA256: s.CommitSHA256, Snapshot: s.ID, Condemned: s.Condemned,
+	}
 }
 
 func putSnapshot(tx *bbolt.Tx, s *Snapshot) error {

@@ -17,6 +17,14 @@ type adopter struct {
 	*Repository
 	site  Site
 	sites []string // to queue it for
+	// verdicts are what marks that were taken in earlier say of snapshots.
+	verdicts map[string]verdict
+}
+
+// verdict is since when a snapshot is condemned, and why.
+type verdict struct {
+	at  time.Time
+	why string
 }
 
 // adopt takes in a commit, with the packs that it names, a mark or a key. What cannot
@@ -262,6 +270,7 @@ func (a *adopter) entry(s *Snapshot, c *commit, info storage.Info, object []byte
 	entry.Manifest, entry.Packs = manifest, packs
 	// When it became durable is not on record; that it is, is seen now.
 	entry.Durable = map[string]time.Time{a.site.Name: a.clock.Now().UTC()}
+	entry.Condemned, entry.Reason = a.verdicts[s.ID].at, a.verdicts[s.ID].why
 	return entry, nil
 }
 

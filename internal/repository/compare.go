@@ -97,6 +97,9 @@ func (r *Repository) compareLocked(ctx context.Context, site Site) (Compared, er
 	}
 	crash.Point(crash.CompareListed)
 	keysFirst(c.unknown)
+	if err := c.readVerdicts(ctx); err != nil {
+		return c.out, err
+	}
 	for _, info := range c.unknown {
 		if err := c.adopt(ctx, info); err != nil {
 			return c.out, err
@@ -137,6 +140,7 @@ type comparison struct {
 	page      []catalog.Holding // that it must hold and that were not reached yet
 	after     string
 	end       bool
+	verdicts  map[string]verdict
 	unknown   []storage.Info  // that the catalog may have to take in
 	strays    []string        // packs that it does not know
 	lost      []catalog.Fault // what counts as lost there
@@ -306,7 +310,7 @@ func (c *comparison) strayPack(ctx context.Context, info storage.Info) error {
 // adopt takes in a key, a commit or a mark that some other catalog of this
 // repository has written.
 func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
-	a := adopter{Repository: c.Repository, site: c.site, sites: c.others()}
+	a := adopter{Repository: c.Repository, site: c.site, sites: c.others(), verdicts: c.verdicts}
 	taken, problem, err := a.adopt(ctx, info)
 	var lacking *lackingError
 	switch {

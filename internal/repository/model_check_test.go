@@ -127,7 +127,7 @@ func (m *machine) observe(t rapid.TB) {
 		}
 		mem.known, mem.swept, mem.condemned = true, false, info.Condemned
 		if mem.heldOpen {
-			mem.held, mem.heldOpen = info.Held != "", false
+			mem.held = info.Held != ""
 		}
 		if (info.Held != "") != mem.held {
 			m.fatalf(t, "snapshot %s of %s is held: %q, and must be: %t", id, mem.function, info.Held, mem.held)

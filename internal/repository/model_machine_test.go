@@ -63,7 +63,8 @@ type memory struct {
 	known        bool // the catalog knew it when last asked
 	acked        bool // some site acknowledged it
 	held         bool
-	// heldOpen: a host was lost, and with it perhaps a mark that nobody else had.
+	// heldOpen: a host was lost, and with it perhaps a mark that nobody else had;
+	// another may be found later. What holds is seen at rest.
 	heldOpen bool
 	// condemned is since when the catalog counts it as not needed.
 	condemned time.Time

@@ -283,7 +283,7 @@ func (m *machine) doHold(t *rapid.T) {
 		m.note("  %v", err)
 		return
 	}
-	mem.held = reason != ""
+	mem.held, mem.heldOpen = reason != "", false
 }
 
 func (m *machine) doProve(t *rapid.T) {
