@@ -169,7 +169,7 @@ func (r *Repository) drain(ctx context.Context, site Site, known *bool) error {
 			*known = true
 			r.uploads.touched(site.Name, r.clock.Now())
 		}
-		entries, err := r.catalog.Next(site.Name, 4*uploadParallel)
+		entries, err := r.catalog.Next(site.Name, uploadParallel)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
