@@ -28,7 +28,7 @@ func (c *Catalog) Dump(to io.Writer) error {
 	w := bufio.NewWriter(to)
 	err := c.db.View(func(tx *bbolt.Tx) error {
 		for _, part := range []func(*bbolt.Tx, io.Writer) error{
-			dumpPacks, dumpChunks, dumpObjects, dumpNeeds, dumpSnapshots, dumpKeyUses,
+			dumpPacks, dumpChunks, dumpObjects, dumpNeeds, dumpSnapshots, dumpHolds, dumpKeyUses,
 		} {
 			if err := part(tx, w); err != nil {
 				return err
@@ -130,6 +130,13 @@ func dumpSnapshots(tx *bbolt.Tx, w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+func dumpHolds(tx *bbolt.Tx, w io.Writer) error {
+	return tx.Bucket(bucketHolds).ForEach(func(id, v []byte) error {
+		_, err := fmt.Fprintf(w, "hold %s %s\n", id, v)
+		return err
+	})
 }
 
 func dumpKeyUses(tx *bbolt.Tx, w io.Writer) error {

@@ -73,3 +73,36 @@ func TestMarksRiseWhenTheClockIsSteppedBack(t *testing.T) {
 	b.inStep(t)
 	b.sameEverywhere(t)
 }
+
+// A decision that comes to light late does not undo one that was made after it.
+func TestOlderMarkDoesNotUndoANewerOne(t *testing.T) {
+	b := newBench(t)
+	stores := b.flawed(t)
+	snap := b.write(t, "payments", map[string][]byte{"t": []byte("1\n")})
+	hold := func(reason string) {
+		t.Helper()
+		b.clock.Advance(time.Minute)
+		if err := b.Hold(t.Context(), snap.ID, reason); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold("an audit")
+	b.inStep(t)
+	stores["onsite"].SetDown(true)
+	hold("") // only the cloud hears of it
+	b.until(t, func() bool { left, err := b.catalog.Backlog("cloud"); return err == nil && left.Objects == 0 })
+	stores["onsite"].SetDown(false)
+	stores["cloud"].SetDown(true)
+	b.instead(t, "onsite")
+	hold("another audit")
+	b.until(t, func() bool { left, err := b.catalog.Backlog("onsite"); return err == nil && left.Objects == 0 })
+	stores["cloud"].SetDown(false)
+	stop := b.tick()
+	b.inStep(t)
+	b.inStep(t)
+	stop()
+	if info, err := b.Info(snap.ID); err != nil || info.Held != "another audit" {
+		t.Errorf("held because of %q (%v)", info.Held, err)
+	}
+	b.sameEverywhere(t)
+}
