@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// A pack is rewritten when what is needed of it would make a pack of less than
-	// this share of its size.
-	rewriteBelow = 0.7
 	// rewriteWindow is how many packs one sweep looks at, the next sweep going
 	// on behind them: what it must remember of each is some kilobytes.
 	rewriteWindow = 2048
@@ -47,7 +44,7 @@ func (l liveness) bytes(pack uint32) (n int64) {
 // packed returns about how long a pack of nothing but what is needed would be: a
 // small one is mostly header and footer, and no better when it is written anew.
 func (l liveness) packed(pack uint32) int64 {
-	const around, entry = headerSize + 16 + 3 + trailerSize, 1 + 32 + 3 + 3
+	const around, entry = packAround, packEntry
 	return around + l.bytes(pack) + entry*int64(len(l[pack]))
 }
 

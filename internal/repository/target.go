@@ -11,3 +11,14 @@ const spoolScale = 1
 
 // timeScale is what the waiting times of a sweep are divided by.
 const timeScale = 1
+
+// rewriteBelow: a pack is rewritten when what is needed of it would make a pack
+// of less than this share of its size.
+const rewriteBelow = 0.7
+
+// packAround and packEntry are about what a pack takes besides its chunks: in
+// all, and for each of them.
+const (
+	packAround = headerSize + 16 + 3 + trailerSize
+	packEntry  = 1 + 32 + 3 + 3
+)

@@ -12,3 +12,11 @@ const spoolScale = 96
 
 // timeScale makes an hour of grace a second.
 const timeScale = 3600
+
+// Without the parts around its chunks even a little pack that is all needed
+// counts as mostly dead, so that there is always something to rewrite.
+const (
+	rewriteBelow = 0.7
+	packAround   = 0
+	packEntry    = 0
+)

@@ -35,9 +35,11 @@ var (
 	proofPoints = []crash.Name{
 		crash.ProofIntended, crash.ProofPlaced, crash.ProofProvisioned, crash.ProofCleared,
 	}
+	// What is needed of a pack of which most is dead moves once, so these come
+	// first.
 	sweepPoints = []crash.Name{
-		crash.SweepCommitsDoomed, crash.SweepDeleted, crash.SweepCommitsGone, crash.SweepPacksDoomed, crash.SweepPacksGone,
-		crash.SweepSwitched, crash.SweepMarked, crash.SweepMoved, crash.SweepStaged,
+		crash.SweepMoved, crash.SweepStaged, crash.SweepCommitsDoomed, crash.SweepDeleted, crash.SweepCommitsGone,
+		crash.SweepPacksDoomed, crash.SweepPacksGone, crash.SweepSwitched, crash.SweepMarked,
 	}
 	rebuildPoints = []crash.Name{
 		crash.RebuildPack, crash.RebuildPacks, crash.RebuildCommit, crash.RebuildQueued,
