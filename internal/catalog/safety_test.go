@@ -273,7 +273,9 @@ func TestSpoolKeepsWhatIsSentLater(t *testing.T) {
 	kept(names[1], false)
 }
 
-func (c *Catalog) put(o Object) error { return c.db.Update(func(tx *bbolt.Tx) error { return putObject(tx, o) }) }
+func (c *Catalog) put(o Object) error {
+	return c.db.Update(func(tx *bbolt.Tx) error { return putObject(tx, o) })
+}
 
 // condemnAnyway condemns a commit without asking whether it counts.
 func (c *Catalog) condemnAnyway(o Object) error {

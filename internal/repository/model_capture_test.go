@@ -105,7 +105,7 @@ func (c *capture) table() bool {
 func (c *capture) end(err error) {
 	if !c.ended {
 		c.ended = true
-		<-c.done
+		_ = <-c.done
 		c.cancel()
 	}
 	_ = err
