@@ -12,8 +12,8 @@ LDFLAGS := -X main.version=$(VERSION)
 TOOLS := .cache/bin
 
 # Tests run against a deadline: one that hangs is a failure, not a wait.
-TEST_DEADLINE := 900
-PACKAGE_DEADLINE := 8m
+TEST_DEADLINE := 1500
+PACKAGE_DEADLINE := 15m
 
 .PHONY: help
 help: ## this list
