@@ -89,6 +89,9 @@ func (o *order) due(name Name) bool {
 // Point ends the program here if that was asked for, with the signal that no
 // program can handle.
 func Point(name Name) {
+	if fn := watcher.Load(); fn != nil {
+		(*fn)(name)
+	}
 	if given == nil || !given.due(name) {
 		return
 	}

@@ -146,7 +146,7 @@ func (m *machine) finish(t rapid.TB, c *capture) {
 	}
 	m.snaps[c.snap.ID] = &memory{
 		id: c.snap.ID, function: c.function, content: c.content, point: c.snap.RecoveryPoint,
-		captured: err == nil && (m.plan == nil || !m.plan.dead),
+		captured: err == nil && !m.dead(),
 	}
 	m.order = append(m.order, c.snap.ID)
 	m.counts.Snapshots++

@@ -45,6 +45,7 @@ type machine struct {
 	snaps    map[string]*memory           // every snapshot that ever had an id
 	order    []string                     // their ids
 	captures []*capture
+	planMu   sync.Mutex
 	plan     *crashPlan
 	// had are the objects of which there was a good copy at the last check, gone
 	// those of which the model took the last.
@@ -222,23 +223,27 @@ type crashPlan struct {
 	copied int  // number of the data directory as it was at that moment
 }
 
+// dead reports whether the process is no more.
+func (m *machine) dead() bool {
+	m.planMu.Lock()
+	defer m.planMu.Unlock()
+	return m.plan != nil && m.plan.dead
+}
+
 // passes is asked about each operation on a site whether it must fail: nothing
 // that a dead process does reaches a site any more.
 func (m *machine) passes() bool {
-	switch {
-	case m.plan == nil:
-		return false
-	case m.plan.dead:
+	if m.dead() {
 		return true
-	case m.point():
-		return !m.plan.after
 	}
-	return false
+	return m.point() && !m.plan.after
 }
 
 // point is where the process may end. It reports whether it does, and then
 // keeps the data directory as it is now.
 func (m *machine) point() (dies bool) {
+	m.planMu.Lock()
+	defer m.planMu.Unlock()
 	if m.plan == nil || m.plan.dead {
 		return false
 	}
@@ -293,7 +298,7 @@ func (m *machine) copyData(from string) error {
 func (m *machine) restart(t rapid.TB) {
 	t.Helper()
 	old := m.cat
-	if m.plan == nil || !m.plan.dead {
+	if !m.dead() {
 		m.plan = &crashPlan{in: 1}
 		m.point()
 	}

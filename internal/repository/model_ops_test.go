@@ -55,7 +55,7 @@ func (m *machine) step(t *rapid.T, format string, args ...any) (done func()) {
 	m.counts.Steps++
 	m.note("%s "+format, append([]any{m.clock.Now().Format("02T15:04")}, args...)...)
 	return func() {
-		if m.plan != nil && m.plan.dead {
+		if m.dead() {
 			m.restart(t)
 		}
 	}
@@ -269,7 +269,7 @@ func (m *machine) doHold(t *rapid.T) {
 	}
 	defer m.step(t, "hold %s: %q", mem.id, reason)()
 	defer func() { // the process may have died before or after it was done
-		if m.plan != nil && m.plan.dead {
+		if m.dead() {
 			m.restart(t)
 			mem.held = m.live(t)[mem.id].Held != ""
 		}
@@ -320,7 +320,7 @@ func (m *machine) doSweep(t *rapid.T) {
 
 // sweepAndJudge sweeps and checks that what went was allowed to go.
 func (m *machine) sweepAndJudge(t rapid.TB, o SweepOptions) error {
-	if m.plan != nil && m.plan.dead {
+	if m.dead() {
 		m.restart(t)
 	}
 	m.observe(t)
@@ -334,7 +334,7 @@ func (m *machine) sweepAndJudge(t rapid.TB, o SweepOptions) error {
 	out, err := m.Sweep(ctx, o, func(string, int64, int64) { m.point() })
 	m.counts.Sweeps++
 	m.note("  swept %+v: %v", out, err)
-	if m.plan != nil && m.plan.dead {
+	if m.dead() {
 		m.restart(t)
 	}
 	m.judge(t, before, floors)
@@ -542,7 +542,7 @@ func (m *machine) rebuildFrom(t rapid.TB, site string) {
 	m.Repository = r
 	out, err := m.Rebuild(context.Background(), site, func(string, int) { m.point() })
 	m.note("  rebuilt %+v: %v", out, err)
-	if m.plan != nil && m.plan.dead {
+	if m.dead() {
 		m.restart(t)
 		return
 	}

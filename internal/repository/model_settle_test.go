@@ -50,11 +50,14 @@ func (m *machine) settle(t rapid.TB) {
 // endFaults brings everything back, and returns the snapshots that some site
 // has whole.
 func (m *machine) endFaults(t rapid.TB) map[string]bool {
+	if m.dead() {
+		m.restart(t)
+	}
+	m.plan = nil
 	for _, c := range m.captures {
 		m.finish(t, c)
 	}
 	m.captures = nil
-	m.plan = nil
 	m.spoolMax = 0
 	for _, p := range m.places {
 		m.setDown(p, false)

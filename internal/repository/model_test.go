@@ -27,6 +27,7 @@ func TestModel(t *testing.T) {
 	base := modelDir(t)
 	counts := &modelCounts{}
 	mustSet(t, "rapid.checks", "4")
+	mustSet(t, "rapid.steps", "70")
 	for start := time.Now(); time.Since(start) < *modelFor && !t.Failed(); {
 		rapid.Check(t, func(r *rapid.T) {
 			cryptotest.SetGlobalRandom(t, 1)
@@ -44,6 +45,7 @@ func runModel(t *testing.T, r *rapid.T, base string, counts *modelCounts) {
 	counts.Cases++
 	raw := func(site string) rawStore { return openDir(t, site, filepath.Join(base, site)) }
 	m := newMachine(r, base, raw, counts)
+	watchPoints(m)
 	defer func() {
 		for _, c := range m.captures {
 			c.abandon()
@@ -51,7 +53,7 @@ func runModel(t *testing.T, r *rapid.T, base string, counts *modelCounts) {
 		_ = m.cat.Close() // it may be closed
 	}()
 	if rapid.IntRange(0, 3).Draw(r, "bounded spool") == 0 {
-		m.spoolMax = maxSmall + 12_000
+		m.spoolMax = maxSmall + 4_000
 		m.restart(r)
 	}
 	r.Repeat(m.actions())
