@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/crash"
+	"github.com/saypro/backupd/internal/storage"
 )
 
 // ErrSpoolFull means that as much waits in the spool as may, and that no site
@@ -68,7 +70,7 @@ func (r *Repository) makeRoom(ctx context.Context, n int64) error {
 	until := r.clock.Now().Add(roomPatience)
 	for {
 		change := r.uploads.change()
-		if err := r.evict(r.spool.lacks(n)); err != nil {
+		if err := r.evict(ctx, r.spool.lacks(n)); err != nil {
 			return err
 		}
 		if r.spool.lacks(n) == 0 {
@@ -99,7 +101,7 @@ func (r *Repository) noRoom() error {
 
 // evict removes spooled objects that some site has, the oldest first, until so
 // many bytes are free.
-func (r *Repository) evict(bytes int64) error {
+func (r *Repository) evict(ctx context.Context, bytes int64) error {
 	if bytes <= 0 || len(r.sites) < 2 {
 		return nil
 	}
@@ -107,12 +109,13 @@ func (r *Repository) evict(bytes int64) error {
 	if err != nil {
 		return err
 	}
+	sites := r.reachable()
 	for _, f := range files {
 		if bytes <= 0 {
 			return nil
 		}
 		name := unflatten(f.Name())
-		held, err := r.catalog.HeldBySome(name, r.reachable())
+		held, err := r.held(ctx, &sites, name, f.Size())
 		if err != nil {
 			return err
 		}
@@ -128,13 +131,70 @@ func (r *Repository) evict(bytes int64) error {
 	return nil
 }
 
+// heldPatience is how long a capture that needs room waits for a site to say
+// that it has an object.
+const heldPatience = 5 * time.Second
+
+// held reports whether one of the sites has acknowledged an object and has it
+// still: what leaves the spool now may be nowhere else. Sites that do not answer
+// are taken out of the list.
+func (r *Repository) held(ctx context.Context, sites *[]Site, name string, size int64) (bool, error) {
+	for _, site := range slices.Clone(*sites) {
+		acknowledged, err := r.catalog.HeldBySome(name, []string{site.Name})
+		if err != nil {
+			return false, err
+		}
+		if !acknowledged {
+			continue
+		}
+		info, err := statWithin(ctx, site, name, heldPatience)
+		switch {
+		case err == nil && info.Size == size:
+			return true, nil
+		case err == nil, errors.Is(err, storage.ErrNotFound):
+			_, err := r.catalog.Doubt(catalog.Fault{
+				Site: site.Name, Name: name, Since: r.clock.Now().UTC(), Detail: "missing or of another length", Found: "room",
+			})
+			if err != nil {
+				return false, err
+			}
+			r.wake()
+		default:
+			*sites = slices.DeleteFunc(*sites, func(s Site) bool { return s.Name == site.Name })
+		}
+	}
+	return false, ctx.Err()
+}
+
+// statWithin asks for an object, and does not wait for a site that does not even
+// notice the end of ctx.
+func statWithin(ctx context.Context, site Site, name string, patience time.Duration) (storage.Info, error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	type got struct {
+		info storage.Info
+		err  error
+	}
+	answer := make(chan got, 1)
+	go func() {
+		defer cancel()
+		info, err := site.Store.Stat(bounded, name)
+		answer <- got{info, err}
+	}()
+	select {
+	case g := <-answer:
+		return g.info, g.err
+	case <-bounded.Done():
+		return storage.Info{}, &ObjectError{site.Name, name, bounded.Err()}
+	}
+}
+
 // reachable returns the sites that do not fail now: a copy that only a site
 // holds that is away would be out of reach.
-func (r *Repository) reachable() []string {
-	var out []string
+func (r *Repository) reachable() []Site {
+	var out []Site
 	for _, site := range r.sites {
 		if _, failing := r.uploads.failure(site.Name); !failing {
-			out = append(out, site.Name)
+			out = append(out, site)
 		}
 	}
 	return out
