@@ -1,0 +1,422 @@
+package evidence
+
+import "time"
+
+// Act is what a record is about.
+type Act string
+
+// The acts. Those that take time have an intent and a result, the others are
+// events.
+const (
+	ActSnapshot Act = "snapshot" // intent, result
+	ActDurable  Act = "durable"  // event: a site took a recovery point after the snapshot's result was told
+	ActProof    Act = "proof"    // intent, result
+	ActRestore  Act = "restore"  // intent, result
+	ActControls Act = "controls" // intent, result: a round of negative controls
+	ActDrill    Act = "drill"    // intent, result; a step, an answer, a closed action: events
+	ActPolicy   Act = "policy"   // event: the objectives from here on
+	ActDeletion Act = "deletion" // intent, result: of a prune or a sweep; a hold and its end: events
+	ActKey      Act = "key"      // event, or intent and result: of keys of the repository or of this log
+	ActSuspect  Act = "suspect"  // event: a recovery point that looks wrong, or was cleared
+	ActAlive    Act = "alive"    // event: nothing else happened for a while
+	ActAnchor   Act = "anchor"   // event: a checkpoint was given to somebody outside
+	ActDay      Act = "day"      // event: what a day's records say of one function, in short
+)
+
+// Phase says where in an act a record stands.
+type Phase string
+
+// The phases.
+const (
+	Intent Phase = "intent"
+	Result Phase = "result"
+	Event  Phase = "event"
+)
+
+// Outcome is how an act ended. Only Done is good.
+type Outcome string
+
+// The outcomes.
+const (
+	Done      Outcome = "done"
+	Degraded  Outcome = "degraded"  // done, but not at every site
+	Different Outcome = "different" // a check ran and found a difference
+	Failed    Outcome = "failed"    // it could not be carried out: inconclusive where something was to be proven
+	CutShort  Outcome = "cut short" // the program ended before the act did
+)
+
+// Record is one entry of the log. Exactly one of the bodies is there, except
+// in the result of an act that failed before there was anything to tell. No
+// record holds a row of anybody's data.
+type Record struct {
+	// Sequence is the record's place in the log, from 0, without gaps.
+	Sequence uint64 `json:"sequence"`
+	// Time is when the record was written, UTC, never before that of the
+	// record before it.
+	Time  time.Time `json:"time"`
+	Act   Act       `json:"act"`
+	Phase Phase     `json:"phase"`
+	// Intent, of a result, is the sequence of its intent.
+	Intent *uint64 `json:"intent,omitempty"`
+	// Function is the business function, empty where the act is for all.
+	Function string `json:"function,omitempty"`
+	// Outcome and Error tell how an act ended; in results only.
+	Outcome Outcome `json:"outcome,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	// Program is the version of the program that wrote the record; By who
+	// asked for the act, "schedule" or the name of an operating system's user.
+	Program string `json:"program,omitempty"`
+	By      string `json:"by,omitempty"`
+
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
+	Durable  *Durable  `json:"durable,omitempty"`
+	Proof    *Proof    `json:"proof,omitempty"`
+	Restore  *Restore  `json:"restore,omitempty"`
+	Controls *Controls `json:"controls,omitempty"`
+	Drill    *Drill    `json:"drill,omitempty"`
+	Policy   *Policy   `json:"policy,omitempty"`
+	Deletion *Deletion `json:"deletion,omitempty"`
+	Key      *Key      `json:"key,omitempty"`
+	Suspect  *Suspect  `json:"suspect,omitempty"`
+	Alive    *Alive    `json:"alive,omitempty"`
+	Anchor   *Anchor   `json:"anchor,omitempty"`
+	Day      *Day      `json:"day,omitempty"`
+}
+
+// Snapshot is what came of a snapshot.
+type Snapshot struct {
+	ID string `json:"id"`
+	// RecoveryPoint is the consistency point in the source, from which
+	// exposure counts.
+	RecoveryPoint time.Time `json:"recovery_point"`
+	Started       time.Time `json:"started"`
+	Ended         time.Time `json:"ended"`
+	// DurableSeconds is the time from the start until the first site held it;
+	// 0 when none did by the end of the run.
+	DurableSeconds float64 `json:"durable_seconds"`
+	Rows           int64   `json:"rows"`
+	BytesRaw       int64   `json:"bytes_raw"`
+	BytesNew       int64   `json:"bytes_new"`
+	BytesStored    int64   `json:"bytes_stored"`
+	Tables         int     `json:"tables"`
+	// Durable says since when each site holds it, by site, as known at the end
+	// of the run.
+	Durable map[string]time.Time `json:"durable"`
+	// Commit is the SHA-256 of the commit object.
+	Commit string `json:"commit"`
+	// Schema is the SHA-256 of the definition of everything in the scope.
+	Schema string `json:"schema,omitempty"`
+}
+
+// Durable tells that a site took a recovery point later than at the end of its
+// run.
+type Durable struct {
+	Snapshot      string    `json:"snapshot"`
+	RecoveryPoint time.Time `json:"recovery_point"`
+	Site          string    `json:"site"`
+	At            time.Time `json:"at"`
+}
+
+// Proof is a restore into scratch from one site, and what was compared. Its
+// intent has what was asked for, its result what was found.
+type Proof struct {
+	Snapshot      string    `json:"snapshot"`
+	RecoveryPoint time.Time `json:"recovery_point"`
+	Site          string    `json:"site"`
+	Requested     string    `json:"requested"` // level, "L0" to "L7"
+	Selection     Selection `json:"selection"`
+
+	// Level is the highest of which every check passed, and of all below it;
+	// empty when not even L0 holds.
+	Level string `json:"level,omitempty"`
+	// Passed and Difference repeat what follows from Checks and Tables;
+	// whoever checks the record derives them anew.
+	Passed     bool               `json:"passed,omitempty"`
+	Difference bool               `json:"difference,omitempty"`
+	Started    time.Time          `json:"started,omitzero"`
+	Ended      time.Time          `json:"ended,omitzero"`
+	Seconds    float64            `json:"seconds,omitempty"` // by the monotonic clock
+	Phases     map[string]float64 `json:"phases,omitempty"`  // seconds; they overlap
+	Checks     []Check            `json:"checks,omitempty"`
+	Tables     []Table            `json:"tables,omitempty"`
+	BytesRaw   int64              `json:"bytes_raw,omitempty"`
+	Fetched    int64              `json:"fetched,omitempty"`
+	// RPOSeconds and RTOSeconds are the objectives in force. Machine time is
+	// not the whole of a recovery: people notice, decide and switch over.
+	RPOSeconds float64 `json:"rpo_seconds,omitempty"`
+	RTOSeconds float64 `json:"rto_seconds,omitempty"`
+	// Environment says what it ran on, NotProven what it does not show.
+	Environment Environment `json:"environment,omitzero"`
+	NotProven   []string    `json:"not_proven,omitempty"`
+	// Commit is the SHA-256 of the commit object that was followed.
+	Commit string `json:"commit,omitempty"`
+	// Drill is the exercise that the proof was part of, Closes the action of an
+	// earlier one that its passing closes.
+	Drill  string `json:"drill,omitempty"`
+	Closes string `json:"closes,omitempty"`
+}
+
+// Selection says why just this recovery point was proven.
+type Selection struct {
+	// Rule is "latest", "oldest", "random", "rotation", "schema" or "named".
+	Rule string `json:"rule"`
+	// Seed makes a random choice repeatable: see docs/auditing.md.
+	Seed string `json:"seed,omitempty"`
+	// Population is how many recovery points there were to choose from, Proven
+	// how many of those had been proven from this site before.
+	Population int `json:"population"`
+	Proven     int `json:"proven"`
+}
+
+// Status is the verdict of one check. Only Pass is good.
+type Status string
+
+// The verdicts. A check that was skipped has a reason; one that is
+// inconclusive could not be made.
+const (
+	Pass         Status = "pass"
+	Fail         Status = "fail"
+	Skipped      Status = "skipped"
+	Inconclusive Status = "inconclusive"
+)
+
+// Check is one comparison.
+type Check struct {
+	Name   string `json:"name"`
+	Level  string `json:"level"`
+	Status Status `json:"status"`
+	// Definition is the SHA-256 of the SQL of one of the function's own checks.
+	Definition string `json:"definition,omitempty"`
+	// Operator, Expected and Observed are the raw fields of a comparison: =, !=,
+	// <, <=, >, >=; both numbers or both text.
+	Operator string `json:"operator,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	Observed string `json:"observed,omitempty"`
+	Detail   string `json:"detail,omitempty"` // also the reason of a skip
+}
+
+// Table is the content of one table, at the source and as restored.
+type Table struct {
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	Digest string `json:"digest"`
+	// FoundRows and FoundDigest were read back from scratch.
+	FoundRows   int64  `json:"found_rows"`
+	FoundDigest string `json:"found_digest"`
+}
+
+// Environment is what a proof or a restore ran on.
+type Environment struct {
+	Host       string   `json:"host,omitempty"`
+	Processors int      `json:"processors,omitempty"`
+	Engine     string   `json:"engine,omitempty"`  // "PostgreSQL 15.14, throwaway instance on this host"
+	Catalog    string   `json:"catalog,omitempty"` // "this host's" or "rebuilt from site cloud"
+	Key        string   `json:"key,omitempty"`     // "the daemon's" or "the escrow's"
+	Concurrent []string `json:"concurrent,omitempty"`
+}
+
+// Restore is a recovery point brought back on request.
+type Restore struct {
+	Snapshot      string             `json:"snapshot"`
+	RecoveryPoint time.Time          `json:"recovery_point"`
+	Target        string             `json:"target"` // host and database, never a password
+	Sites         []string           `json:"sites,omitempty"`
+	Tables        []string           `json:"tables,omitempty"` // empty: all
+	Started       time.Time          `json:"started,omitzero"`
+	Ended         time.Time          `json:"ended,omitzero"`
+	Seconds       float64            `json:"seconds,omitempty"`
+	Phases        map[string]float64 `json:"phases,omitempty"`
+	Rows          int64              `json:"rows,omitempty"`
+	Bytes         int64              `json:"bytes,omitempty"`
+	// RPOSeconds and RTOSeconds are the objectives in force; LostSeconds is the
+	// age of the recovery point when the restore began.
+	RPOSeconds  float64 `json:"rpo_seconds,omitempty"`
+	RTOSeconds  float64 `json:"rto_seconds,omitempty"`
+	LostSeconds float64 `json:"lost_seconds,omitempty"`
+	Drill       string  `json:"drill,omitempty"`
+}
+
+// Controls is a round of negative controls: faults planted on purpose, each of
+// which must turn the verifier red.
+type Controls struct {
+	Faults []Fault `json:"faults"`
+}
+
+// Fault is one planted fault.
+type Fault struct {
+	// ID is short and stable, Planted says what was done.
+	ID      string `json:"id"`
+	Planted string `json:"planted"`
+	// Expected is the level or the check that must catch it, Caught the one
+	// that did, empty when none did.
+	Expected string  `json:"expected"`
+	Caught   string  `json:"caught"`
+	Detail   string  `json:"detail,omitempty"`
+	Seconds  float64 `json:"seconds"`
+	// Red is true when it was caught where it must be; a round passes only
+	// when all are.
+	Red bool `json:"red"`
+}
+
+// Policy is what was promised from here on.
+type Policy struct {
+	// SHA256 is of the JSON of Functions, so that the same promise is told once.
+	SHA256    string                       `json:"sha256"`
+	Sites     []string                     `json:"sites"`
+	Functions map[string]FunctionObjective `json:"functions"`
+}
+
+// FunctionObjective is what is promised of one function.
+type FunctionObjective struct {
+	RPOSeconds        float64           `json:"rpo_seconds"`
+	RTOSeconds        float64           `json:"rto_seconds"`
+	Priority          int               `json:"priority"`
+	Source            string            `json:"source"`
+	Scope             []string          `json:"scope"`
+	ProveEverySeconds float64           `json:"prove_every_seconds"`
+	ProveLevel        string            `json:"prove_level"`
+	Keep              map[string]int    `json:"keep,omitempty"`
+	Checks            map[string]string `json:"checks,omitempty"` // name → SHA-256 of its definition
+}
+
+// Deletion is what was given up, or removed from the sites.
+type Deletion struct {
+	// Kind is "prune" (given up by a rule), "sweep" (removed), "hold" or
+	// "release".
+	Kind string `json:"kind"`
+	// Snapshots are ids and why.
+	Snapshots map[string]string `json:"snapshots,omitempty"`
+	Objects   int               `json:"objects,omitempty"`
+	Bytes     int64             `json:"bytes,omitempty"`
+}
+
+// Key is something done with keys. No record holds a secret.
+type Key struct {
+	// Operation is "init", "add", "rotate", "escrow-test", "sign" (this log is
+	// signed by Public from here on) …
+	Operation  string   `json:"operation"`
+	Key        string   `json:"key,omitempty"`
+	Recipients []string `json:"recipients,omitempty"`
+	Site       string   `json:"site,omitempty"`
+	// Public is a verifier key of this log, in the form of the note package.
+	Public string `json:"public,omitempty"`
+}
+
+// Suspect is a recovery point whose content looks wrong.
+type Suspect struct {
+	Snapshot      string    `json:"snapshot"`
+	RecoveryPoint time.Time `json:"recovery_point"`
+	// Signals say what looks wrong, a sentence each; none: it was cleared.
+	Signals []Signal `json:"signals"`
+	// LastClean is the recovery point before it that is held for it.
+	LastClean string `json:"last_clean,omitempty"`
+}
+
+// Signal is one thing that looks wrong.
+type Signal struct {
+	// Kind is "rows collapsed", "rows changed", "schema shrunk" or "canary".
+	Kind   string  `json:"kind"`
+	Table  string  `json:"table,omitempty"`
+	Before float64 `json:"before"`
+	After  float64 `json:"after"`
+	Limit  float64 `json:"limit"`
+	Detail string  `json:"detail"`
+}
+
+// Alive tells that the program ran though nothing happened.
+type Alive struct {
+	// SinceSequence is the record before it.
+	SinceSequence uint64 `json:"since_sequence"`
+}
+
+// Anchor tells that a checkpoint was given to somebody outside.
+type Anchor struct {
+	// To is "site cloud", "mail audit@…" or "timestamp …".
+	To   string `json:"to"`
+	Size uint64 `json:"size"`
+	Root string `json:"root"` // base64, as in the checkpoint
+	// Token is what the other side answered, if anything.
+	Token []byte `json:"token,omitempty"`
+}
+
+// Day is what the records First to Next-1 say of one function, in short: a
+// period of years is judged from these without reading every record. Whoever
+// checks a bundle derives them anew from the records.
+type Day struct {
+	// Date is the UTC day of the records, "2026-11-25".
+	Date  string `json:"date"`
+	First uint64 `json:"first"`
+	Next  uint64 `json:"next"`
+	// Points are the recovery points of which the day's records tell something
+	// new.
+	Points []DayPoint `json:"points,omitempty"`
+	// Intents, Results and NotDone count records of the function: acts begun,
+	// ended, and ended other than done.
+	Intents int `json:"intents"`
+	Results int `json:"results"`
+	NotDone int `json:"not_done"`
+}
+
+// DayPoint is a recovery point and what became of it that day. Times are
+// milliseconds since 1970, rounded up for what ends exposure and down for the
+// consistency point: so rounding never makes a promise look better kept.
+type DayPoint struct {
+	Consistent int64            `json:"c"`
+	Durable    map[string]int64 `json:"d,omitempty"`
+	Proven     map[string]int64 `json:"p,omitempty"`
+}
+
+// Drill is one entry of an exercise of the continuity plan.
+type Drill struct {
+	// ID names the exercise in all of its records.
+	ID string `json:"id"`
+	// Kind is "full-scale", "failover" or "tabletop", Scenario the file's name
+	// and SHA256 of its content.
+	Kind     string `json:"kind"`
+	Scenario string `json:"scenario"`
+	SHA256   string `json:"sha256,omitempty"`
+	// Participants are roles and, where given, names.
+	Participants []string      `json:"participants,omitempty"`
+	Steps        []DrillStep   `json:"steps,omitempty"`
+	Observations []Observation `json:"observations,omitempty"`
+	Actions      []Action      `json:"actions,omitempty"`
+}
+
+// DrillStep is a step that was carried out, or an inject that was answered.
+type DrillStep struct {
+	ID       string    `json:"id"`
+	Text     string    `json:"text"`
+	Function string    `json:"function,omitempty"`
+	Site     string    `json:"site,omitempty"`
+	Expected string    `json:"expected,omitempty"`
+	Actual   string    `json:"actual,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+	Seconds  float64   `json:"seconds,omitempty"`
+	// LostSeconds is the age of what was restored when the disaster struck,
+	// RPOSeconds and RTOSeconds the objectives.
+	LostSeconds float64 `json:"lost_seconds,omitempty"`
+	RPOSeconds  float64 `json:"rpo_seconds,omitempty"`
+	RTOSeconds  float64 `json:"rto_seconds,omitempty"`
+	Status      Status  `json:"status"`
+	Error       string  `json:"error,omitempty"`
+	// Proof is the sequence of the proof's result that the step rests on.
+	Proof *uint64 `json:"proof,omitempty"`
+}
+
+// Observation is something noticed in an exercise.
+type Observation struct {
+	Kind string `json:"kind"` // "strength" or "gap"
+	Text string `json:"text"`
+}
+
+// Action is something to be done after an exercise. It is closed only by a
+// test that passed later.
+type Action struct {
+	ID    string `json:"id"`
+	Text  string `json:"text"`
+	Owner string `json:"owner"`
+	Due   string `json:"due"` // UTC day
+	// Closed is the sequence of the result that closed it: a proof, a round of
+	// controls or another exercise, that passed after the action was recorded.
+	Closed *uint64 `json:"closed,omitempty"`
+}
