@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"testing"
 
@@ -21,9 +22,8 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
-		payload, _ := json.Marshal(e.payload) // base64, in quotes
-		sig, _ := json.Marshal(e.signature)
-		again := []byte(envelopeStart + string(payload[1:len(payload)-1]) + envelopeMid + e.keyID + envelopeSig + string(sig[1:len(sig)-1]) + envelopeEnd)
+		payload, sig := base64.StdEncoding.EncodeToString(e.payload), base64.StdEncoding.EncodeToString(e.signature)
+		again := []byte(envelopeStart + payload + envelopeMid + e.keyID + envelopeSig + sig + envelopeEnd)
 		if !bytes.Equal(b, again) {
 			t.Fatalf("%q and %q are the same envelope", b, again)
 		}
