@@ -15,6 +15,7 @@ import (
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/snapshot"
@@ -48,6 +49,7 @@ type Engine struct {
 	taker      *snapshot.Taker
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
+	evidence   *evidence.Log
 
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
@@ -91,6 +93,9 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
 		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
+	}
+	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
+		return nil, errors.Join(err, cat.Close())
 	}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())
