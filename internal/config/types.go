@@ -16,6 +16,8 @@ type Config struct {
 	DataDir string `yaml:"data_dir" jsonschema:"required"`
 	// Keys says who can read the repository.
 	Keys Keys `yaml:"keys" jsonschema:"required"`
+	// Evidence says how what was done and found is put on record.
+	Evidence Evidence `yaml:"evidence"`
 	// Sites are the places that hold copies, each one complete by itself. The
 	// order in the file is the order of preference for restores.
 	Sites map[string]Site `yaml:"sites" jsonschema:"required"`
@@ -53,6 +55,43 @@ type Keys struct {
 	// wrapped for besides the daemon's own; at least one, the escrow, whose
 	// identity is kept away from this machine.
 	Recipients []string `yaml:"recipients" jsonschema:"required,minItems=1"`
+}
+
+// Evidence says how what was done and found is put on record.
+type Evidence struct {
+	// KeyFile is the absolute path of the key that signs the evidence log. Made
+	// by "backupd init". It opens no backup. Default: evidence.key beside
+	// keys.identity_file.
+	KeyFile string `yaml:"key_file"`
+	// Anchor says how often, and to whom, a checkpoint of the log is given
+	// besides the sites, so that nobody can cut or rewrite it unseen.
+	Anchor Anchor `yaml:"anchor"`
+}
+
+// Anchor says how often, and to whom, a checkpoint of the log is given.
+type Anchor struct {
+	// Every is the time between two. Default 24h.
+	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Mail says who gets it by mail. Left out: nobody.
+	Mail *Mail `yaml:"mail"`
+}
+
+// Mail says how a checkpoint is mailed to the auditor.
+type Mail struct {
+	// To is the auditor's address.
+	To string `yaml:"to" jsonschema:"required"`
+	// From is the sender's address.
+	From string `yaml:"from" jsonschema:"required"`
+	// SMTP is the host and port of the mail server. It must offer STARTTLS,
+	// unless it is on this machine.
+	SMTP string `yaml:"smtp" jsonschema:"required"`
+	// Username to log in with. Left out: no login.
+	Username string `yaml:"username"`
+	// Password belongs to username. Better "${VARIABLE}" than the text itself.
+	Password Secret `yaml:"password"`
+	// PasswordFile is a file to read the password from, instead of password;
+	// only its owner and group may read it.
+	PasswordFile string `yaml:"password_file"`
 }
 
 // Site is a place that holds copies.
@@ -268,6 +307,8 @@ const (
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
 	DefaultSpoolBytes     = 32 << 30
+	DefaultEvidenceKey    = "evidence.key"
+	DefaultAnchorEvery    = 24 * time.Hour
 	DefaultScrubEvery     = 30 * 24 * time.Hour
 	DefaultSweepEvery     = 24 * time.Hour
 	DefaultSweepGrace     = 24 * time.Hour
