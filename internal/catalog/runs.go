@@ -41,14 +41,20 @@ type Proof struct {
 	Site     string    `json:"site"`
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
+	// Rule says why this snapshot was chosen, Scheduled that nobody asked for
+	// the proof.
+	Rule      string `json:"rule,omitempty"`
+	Scheduled bool   `json:"scheduled,omitempty"`
 	// Level is the highest level that held, empty when not even L0 did.
 	Level  string `json:"level,omitempty"`
 	Passed bool   `json:"passed"` // the level asked for was reached
 	// Difference: something was found to be wrong. A proof that neither passed
 	// nor found a difference could not be carried out and says nothing.
-	Difference bool            `json:"difference,omitempty"`
-	Error      string          `json:"error,omitempty"`
-	Result     json.RawMessage `json:"result,omitempty"`
+	Difference bool `json:"difference,omitempty"`
+	// Lowered: a higher level was wanted than this snapshot can be proven to.
+	Lowered bool            `json:"lowered,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
 }
 
 // PutRun records r: a new run when its Sequence is 0, which is then set.

@@ -1,9 +1,22 @@
 package engine
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// Evidence is the log of what the engine did.
+func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
 func (e *Engine) Hurry() {
 	e.patience, e.settle, e.taker.Patience = 5*time.Second, 100*time.Millisecond, time.Second
+}
+
+// ProveOnSchedule proves what a proof on schedule would prove now.
+func (e *Engine) ProveOnSchedule(ctx context.Context, function, site string) error {
+	return newDuty(e).Prove(ctx, function, site)
 }

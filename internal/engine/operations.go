@@ -13,6 +13,7 @@ import (
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/snapshot"
 	"github.com/saypro/backupd/internal/verify"
 )
@@ -99,7 +100,7 @@ func (e *Engine) capture(ctx context.Context, taker *snapshot.Taker, f config.Fu
 	}
 	defer func() { <-token }()
 	defer e.setPhase(f.Name, "")
-	return taker.Take(ctx, f, func(ev progress.Event) {
+	return e.take(ctx, taker, f, func(ev progress.Event) {
 		e.setPhase(f.Name, ev.Phase)
 		report.Report(ev)
 	})
@@ -133,7 +134,7 @@ func (e *Engine) Restore(ctx context.Context, req restore.Request, report progre
 	if _, err := e.function(req.Function); err != nil {
 		return restore.Result{}, err
 	}
-	result, err := e.restorer.Restore(ctx, req, report)
+	result, err := e.restoreOnRecord(ctx, req, report)
 	return result, asUsage(err)
 }
 
@@ -164,11 +165,7 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 	var errs []error
 	for _, f := range chosen {
 		for _, site := range sites {
-			level := req.Level
-			if level == "" {
-				level = f.Prove.Level
-			}
-			r, err := e.prove(ctx, verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: level}, report)
+			r, err := e.verify(ctx, f, site, req, report)
 			results = append(results, r)
 			errs = append(errs, err)
 			if ctx.Err() != nil {
@@ -177,6 +174,25 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 		}
 	}
 	return results, errors.Join(errs...)
+}
+
+// verify proves what a request asks for of one function from one site.
+func (e *Engine) verify(ctx context.Context, f config.Function, site string, req VerifyRequest, report progress.Reporter) (verify.Result, error) {
+	to := verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: req.Level, Lower: req.Level == ""}
+	if to.Level == "" {
+		to.Level = f.Prove.Level
+	}
+	if to.Snapshot == "" {
+		rule := selection.Latest
+		if req.Select != "" {
+			rule = selection.Rule(req.Select)
+		}
+		var err error
+		if to.Snapshot, to.Selection, err = e.pick(f, site, rule, req.Seed); err != nil {
+			return verify.Result{Function: f.Name, Site: site, Error: err.Error()}, err
+		}
+	}
+	return e.prove(ctx, to, report)
 }
 
 // sweepScratch removes, once, what a crash left of earlier proofs.
@@ -201,6 +217,9 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 		}
 		req.Snapshot, req.Functions = info.ID, []string{info.Function}
 	}
+	if err := req.checkSelect(); err != nil {
+		return nil, nil, err
+	}
 	if req.Level != "" && !slices.Contains(verify.Levels, req.Level) {
 		return nil, nil, fmt.Errorf("%w: level %q; there are %v", ErrUsage, req.Level, verify.Levels)
 	}
@@ -219,16 +238,16 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 
 // prove carries out one proof and turns what it found into an error.
 func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
-	r, err := e.verifier.Prove(ctx, req, report)
+	r, err := e.proveOnRecord(ctx, req, report)
 	switch {
 	case err != nil:
 		return r, asUsage(err)
 	case r.Difference:
 		return r, fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	case !r.Passed:
 		return r, fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	}
 	return r, nil
 }
@@ -238,15 +257,6 @@ func orNone(level string) string {
 		return "no level"
 	}
 	return level
-}
-
-func firstFailure(r verify.Result) string {
-	for _, c := range r.Checks {
-		if !c.Passed {
-			return c.Level + ": " + c.Name + ": " + c.Detail
-		}
-	}
-	return r.Error
 }
 
 // Snapshots lists the recovery points of a function, of all when function is
@@ -284,7 +294,8 @@ func (e *Engine) describePoint(s repository.SnapshotInfo, proofs proofs) Recover
 	for name, st := range s.Sites {
 		p.Sites[name] = PointAtSite{
 			State: st.State, DurableAt: st.Durable, Error: st.Error,
-			Proof: e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+			Proof:  e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+			Proven: proofs.proven(s.ID, name),
 		}
 	}
 	return p

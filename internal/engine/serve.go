@@ -21,6 +21,7 @@ import (
 // the sites, until ctx ends. A capture that runs then is abandoned: it leaves
 // nothing that could be listed, and its packs serve the next one.
 func (e *Engine) Serve(ctx context.Context) error {
+	ctx = By(ctx, bySchedule)
 	e.sweepScratch(ctx)
 	e.reportCutShort()
 	e.startUploads(ctx)
@@ -34,6 +35,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 	})
 	others.Go(func() error {
 		e.keepLocked(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepEvidence(ctx)
 		return nil
 	})
 	others.Go(func() error {
@@ -122,7 +127,11 @@ func (e *Engine) reportCutShort() {
 		e.log.Warn("an earlier proof was cut short", "function", p.Function, "site", p.Site, "started", p.Started)
 		err = errors.Join(err, e.catalog.PutProof(p))
 	}
-	if err != nil {
+	cutShort, answerErr := e.evidence.EndUnfinished()
+	for _, intent := range cutShort {
+		e.log.Warn("an earlier act is on record without a result; it was cut short", "act", intent.Act, "function", intent.Function, "record", intent.Sequence)
+	}
+	if err = errors.Join(err, answerErr); err != nil {
 		e.log.Error("the record of earlier runs could not be read", "error", err)
 	}
 }
@@ -160,15 +169,21 @@ func (d duty) Snapshot(ctx context.Context, function string) error {
 	return nil
 }
 
-// Prove proves the newest recovery point that a site holds of a function.
+// Prove proves the recovery point of a function whose turn it is at a site.
 func (d duty) Prove(ctx context.Context, function, site string) error {
-	level := d.cfg.Functions[function].Prove.Level
-	var quiet progress.Reporter
-	r, err := d.prove(ctx, verify.Request{Function: function, From: site, Level: level}, quiet)
+	f := d.cfg.Functions[function]
+	snapshot, why, err := d.pick(f, site, "", "")
 	if err != nil {
 		return err
 	}
-	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot,
+	var quiet progress.Reporter
+	r, err := d.prove(ctx, verify.Request{
+		Function: function, Snapshot: snapshot, From: site, Level: f.Prove.Level, Lower: true, Selection: why, Scheduled: true,
+	}, quiet)
+	if err != nil {
+		return err
+	}
+	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot, "rule", why.Rule,
 		"level", r.Level, "meaning", verify.Meaning(r.Level), "seconds", r.DurationSeconds)
 	return nil
 }
