@@ -24,9 +24,13 @@ import (
 // proves nothing, neither good nor bad; it matches [ErrRequest] when asking
 // again unchanged cannot help.
 func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Reporter) (Result, error) {
+	return v.prove(ctx, req, nil, report)
+}
+
+func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, req: req, report: report, phases: progress.NewPhases(v.Clock),
+		Verifier: v, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
 		result: Result{Function: req.Function, Site: req.From, Started: started.UTC()},
 	}
 	if err := p.prepare(ctx); err != nil {
@@ -79,6 +83,7 @@ func firstDifference(checks []Check) string {
 type proof struct {
 	*Verifier
 	req    Request
+	spoil  Spoil // nil but in a negative control
 	report progress.Reporter
 	phases *progress.Phases
 	result Result
@@ -167,6 +172,9 @@ func (p *proof) run(ctx context.Context) (err error) {
 		if p.before != nil {
 			p.before(p, level)
 		}
+		if err := p.spoilt(ctx, level); err != nil {
+			return err
+		}
 		checks, err := steps[i](ctx)
 		for j := range checks {
 			checks[j].Level = level
@@ -192,7 +200,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 
 // conclude sums up what was reached.
 func (p *proof) conclude() {
-	p.result.Passed = p.result.Level == p.req.Level && p.result.Error == ""
+	p.result.Passed = p.result.Level == p.req.Level && p.result.Error == "" && p.spoil == nil
 	p.result.NotProven = p.notProven()
 }
 
