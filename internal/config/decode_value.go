@@ -16,7 +16,7 @@ const never time.Duration = -1
 
 // mayBeNever are the durations that can be switched off: with a word, because
 // a zero may also come about by mistake.
-var mayBeNever = map[string]bool{"scrub.every": true}
+var mayBeNever = map[string]bool{"scrub.every": true, "drills.controls_every": true}
 
 func (d *decoder) duration(path string, n ast.Node, v reflect.Value) {
 	s, ok := d.expanded(path, n, "a duration such as 15m", false)

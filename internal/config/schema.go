@@ -50,9 +50,11 @@ func Schema() ([]byte, error) {
 
 // allowNever adds the word to the durations that it may stand for.
 func allowNever(s *jsonschema.Schema) {
-	if def, ok := s.Definitions["Scrub"]; ok {
-		if every, ok := def.Properties.Get("every"); ok {
-			every.Pattern += "|^never$"
+	for of, key := range map[string]string{"Scrub": "every", "Drills": "controls_every"} {
+		if def, ok := s.Definitions[of]; ok {
+			if every, ok := def.Properties.Get(key); ok {
+				every.Pattern += "|^never$"
+			}
 		}
 	}
 }

@@ -162,4 +162,3 @@ func (f *feignedLock) Purge(ctx context.Context, name string) error {
 func (f *feignedLock) locked(op, name string) error {
 	return &storage.Error{Op: op, Name: name, Err: storage.ErrLocked}
 }
-
