@@ -20,6 +20,6 @@ seen to fail and a plan that nobody ever carried out. Drills try them.`,
 }
 
 // drillCommands are the exercises.
-func drillCommands(_ *app) []*cobra.Command {
-	return []*cobra.Command{}
+func drillCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{newDrillControls(a)}
 }

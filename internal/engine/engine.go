@@ -53,6 +53,7 @@ type Engine struct {
 	meter    *meter
 	patience time.Duration // of a sync
 	settle   time.Duration // from the start of a service to its first prune
+	rounds   rounds
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
@@ -90,6 +91,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
+		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
 		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
 	}
 	if err := e.assemble(ctx, identities); err != nil {

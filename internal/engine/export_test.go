@@ -1,9 +1,26 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/saypro/backupd/internal/verify"
+)
 
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
 func (e *Engine) Hurry() {
 	e.patience, e.settle, e.taker.Patience = 5*time.Second, 100*time.Millisecond, time.Second
 }
+
+// BreakVerifier has the verifier of negative controls see what is not there, or
+// not see what is.
+func (e *Engine) BreakVerifier(broken func(verify.Result) verify.Result) { e.rounds.broken = broken }
+
+// LogControls has rounds of negative controls recorded.
+func (e *Engine) LogControls(log ControlsLog) { e.rounds.log = log }
+
+// HurryControls has a service begin its negative controls soon.
+func (e *Engine) HurryControls() { e.rounds.settle = 100 * time.Millisecond }
+
+// ControlsDir is where rounds keep what they need on this host.
+func (e *Engine) ControlsDir() string { return e.controlsDir() }
