@@ -22,7 +22,7 @@ func TestSpoiledProofNeverPasses(t *testing.T) {
 	if err != nil || r.Passed || r.Difference || r.Level != "L5" {
 		t.Errorf("reached %q, passed %t, difference %t: %v", r.Level, r.Passed, r.Difference, err)
 	}
-	if !slices.Equal(seen, Levels) {
+	if !slices.Equal(seen, Levels[:slices.Index(Levels, "L5")+1]) {
 		t.Errorf("called before %v", seen)
 	}
 	if p := lastProof(t, f.Bench.Catalog); p.Passed || p.Ended.IsZero() {
