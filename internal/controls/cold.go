@@ -23,7 +23,7 @@ const byEscrow = "escrow test"
 func coldFaults() []fault {
 	return []fault{
 		{
-			id: "catalog-lost", expected: byRebuild, naming: "proven to L5",
+			id: "catalog-lost", expected: byRebuild, naming: "proven to L6",
 			planted: "the catalog is deleted: without it nothing may count as proven, and from one site and the escrow's identity alone every recovery " +
 				"point must be found again and be proven",
 			try: func(ctx context.Context, c *replica) (finding, error) { return c.catalogLost(ctx) },

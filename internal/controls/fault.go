@@ -37,7 +37,7 @@ func notHere(why string) error { return fmt.Errorf("%w: %s", errNotHere, why) }
 
 // faults are all faults of a round, in the order in which they are planted.
 func faults() []fault {
-	return slices.Concat(objectFaults(), contentFaults(), captureFaults(), structureFaults(), staleFaults(), coldFaults(), lockFaults())
+	return slices.Concat(objectFaults(), contentFaults(), captureFaults(), structureFaults(), checkFaults(), staleFaults(), coldFaults(), lockFaults())
 }
 
 // try plants one fault on a fresh copy. why, when not empty, says that it could
@@ -78,7 +78,7 @@ func red(r verify.Result) finding {
 		return finding{detail: fmt.Sprintf("nothing was found, %s holds", r.Level)}
 	}
 	for _, check := range r.Checks {
-		if !check.Passed {
+		if check.Status == verify.Fail {
 			return finding{caught: check.Level, detail: failures(r, check.Level)}
 		}
 	}
@@ -89,7 +89,7 @@ func red(r verify.Result) finding {
 func failures(r verify.Result, level string) string {
 	var out []string
 	for _, check := range r.Checks {
-		if !check.Passed && check.Level == level {
+		if check.Status == verify.Fail && check.Level == level {
 			out = append(out, check.Name+": "+check.Detail)
 		}
 	}

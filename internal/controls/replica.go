@@ -115,6 +115,7 @@ func (c *replica) open(ctx context.Context, identity age.Identity) (err error) {
 	}
 	c.verifier = &verify.Verifier{
 		Repository: c.repo, Catalog: c.catalog, Dir: filepath.Join(c.dir, "proofs"), Clock: c.Clock, Log: c.Log, Jobs: 2,
+		Checks:  map[string][]config.Check{function: ownChecks},
 		Scratch: config.Scratch{Kind: "database", URL: config.Secret(c.scratch.URL("postgres"))},
 	}
 	return nil

@@ -178,7 +178,7 @@ func (s *stage) close(ctx context.Context) error {
 // functionAt is the business function of the round, in a database of the
 // disposable server.
 func functionAt(source string) config.Function {
-	return config.Function{Name: function, Source: source, Schemas: []string{"shop"}, RPO: time.Hour, RTO: time.Hour}
+	return config.Function{Name: function, Source: source, Schemas: []string{"shop"}, RPO: time.Hour, RTO: time.Hour, Checks: ownChecks}
 }
 
 // sourceAs returns the disposable database as a source, for a user of it.

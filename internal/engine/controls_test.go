@@ -75,7 +75,7 @@ func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L5" || len(out.Faults) != len(controls.Faults()) {
+	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L6" || len(out.Faults) != len(controls.Faults()) {
 		t.Errorf("%+v", out)
 	}
 	w.nothingLeft(t, "cloud")

@@ -99,6 +99,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}
+	e.rounds.log = e.evidence
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}
