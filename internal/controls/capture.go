@@ -29,7 +29,7 @@ func captureFaults() []fault {
 			},
 		},
 		{
-			id: "capture-cut", expected: byCapture, naming: "",
+			id: "capture-cut", expected: byCapture, naming: "source shop",
 			planted: "the source ends every session in the middle of a capture: what was read until then may not become a recovery point",
 			try: func(ctx context.Context, c *replica) (finding, error) {
 				return c.refused(func() error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/rowhash"
+	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -53,15 +54,49 @@ func checkFaults() []fault {
 				if err := c.goBack(ctx); err != nil {
 					return finding{}, err
 				}
-				if _, err := c.rebuild(ctx); err != nil {
-					return finding{}, err
-				}
-				r, err := c.prove(ctx, verify.Request{})
+				return c.proveRebuilt(ctx)
+			},
+		},
+		{
+			id: "stale-listing-cold", expected: "L6", naming: "canary",
+			planted: "the site leaves the newest commit out of its listings, though it has it, and the catalog is lost: the older recovery point is served as " +
+				"the newest",
+			try: func(ctx context.Context, c *replica) (finding, error) {
+				name, err := c.commitOf(c.newest)
 				if err != nil {
 					return finding{}, err
 				}
-				return red(r), nil
+				c.tested.Store = &forgetful{Store: c.tested.Store, name: name}
+				return c.proveRebuilt(ctx)
 			},
 		},
 	}
+}
+
+// proveRebuilt makes the catalog anew and proves what is the newest then.
+func (c *replica) proveRebuilt(ctx context.Context) (finding, error) {
+	if _, err := c.rebuild(ctx); err != nil {
+		return finding{}, err
+	}
+	r, err := c.prove(ctx, verify.Request{})
+	if err != nil {
+		return finding{}, err
+	}
+	return red(r), nil
+}
+
+// forgetful is a site whose listings lack an object that it has.
+type forgetful struct {
+	storage.Store
+	name string
+}
+
+// List implements [storage.Store].
+func (f *forgetful) List(ctx context.Context, prefix, after string, fn func(storage.Info) error) error {
+	return f.Store.List(ctx, prefix, after, func(i storage.Info) error {
+		if i.Name == f.name {
+			return nil
+		}
+		return fn(i)
+	})
 }

@@ -39,7 +39,7 @@ func coldFaults() []fault {
 			try:     func(ctx context.Context, c *replica) (finding, error) { return c.escrowAbsent(ctx) },
 		},
 		{
-			id: "escrow-other", expected: byEscrow, naming: "",
+			id: "escrow-other", expected: byEscrow, naming: "wrong key",
 			planted: "the identity in the safe is another one, which is no recipient of any key",
 			try: func(ctx context.Context, c *replica) (finding, error) {
 				stranger, err := age.GenerateX25519Identity()

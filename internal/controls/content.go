@@ -33,7 +33,7 @@ func contentFaults() []fault {
 			}),
 		},
 		{
-			id: "schema-truncated", expected: "L3", naming: "",
+			id: "schema-truncated", expected: "L3", naming: "schema archive",
 			planted: "pg_dump ended in the middle with exit status 0: the archive of the schema has lost its last third",
 			try: forged(func(f *forgery) error {
 				archive := f.streams[content.Schema]
