@@ -29,17 +29,9 @@ type ControlsRequest struct {
 	Only []string `json:"only,omitempty"`
 }
 
-// ControlsLog takes the intent of a round before it begins, and its result.
-type ControlsLog interface {
-	Begin(r evidence.Record) (seq uint64, err error)
-	End(intent uint64, r evidence.Record) error
-}
-
 // rounds is what an engine needs for negative controls.
 type rounds struct {
 	turn chan struct{} // held by the round that goes on
-	// log is where rounds are recorded besides the catalog; nil: nowhere.
-	log ControlsLog
 	// settle is the time from the start of a service to its first round.
 	settle time.Duration
 	// broken, in tests, is what becomes of every result of the verifier.
@@ -53,11 +45,8 @@ const clearPatience = 2 * time.Minute
 // finds them. The error matches [controls.ErrMissed] when it did not, and
 // [controls.ErrVoid] when the round says nothing. The round is on record before
 // it begins, whatever comes of it.
-func (e *Engine) Controls(ctx context.Context, req ControlsRequest, report progress.Reporter) (evidence.Controls, error) {
-	return e.controls(ctx, req, "", report)
-}
-
-func (e *Engine) controls(ctx context.Context, req ControlsRequest, by string, report progress.Reporter) (out evidence.Controls, err error) {
+func (e *Engine) Controls(ctx context.Context, req ControlsRequest, report progress.Reporter) (out evidence.Controls, err error) {
+	out.Faults = []evidence.Fault{}
 	if req.From == "" {
 		req.From = e.cfg.SiteOrder[0]
 	}
@@ -73,7 +62,7 @@ func (e *Engine) controls(ctx context.Context, req ControlsRequest, by string, r
 	if err := e.clearControls(ctx); err != nil {
 		e.log.Warn("what a crash left of earlier negative controls could not be removed", "error", err)
 	}
-	err = e.recordedRound(ctx, req, by, func() (evidence.Controls, error) {
+	err = e.recordedRound(ctx, req, func() (evidence.Controls, error) {
 		out, err = e.round(ctx, req, report)
 		return out, err
 	})
@@ -83,57 +72,36 @@ func (e *Engine) controls(ctx context.Context, req ControlsRequest, by string, r
 	return out, err
 }
 
-// recordedRound has a round on record from its start to its end.
-func (e *Engine) recordedRound(ctx context.Context, req ControlsRequest, by string, work func() (evidence.Controls, error)) error {
+// recordedRound has a round on record from its start to its end, in the evidence
+// and in the catalog, of which the status tells.
+func (e *Engine) recordedRound(ctx context.Context, req ControlsRequest, work func() (evidence.Controls, error)) error {
 	run := &catalog.Run{Kind: catalog.RunControls, Started: e.clock.Now()}
 	if err := e.catalog.PutRun(run); err != nil {
 		return err
 	}
-	intent, err := e.intendRound(req, by)
-	if err != nil {
-		return fmt.Errorf("record the intent of a round of negative controls: %w", err)
-	}
-	out, err := work()
+	intent := evidence.Record{Act: evidence.ActControls, Controls: &evidence.Controls{Faults: []evidence.Fault{}, Site: req.From, Only: req.Only}}
+	err := e.attest(ctx, intent, func() (result evidence.Record, err error) {
+		out, err := work()
+		if errors.Is(err, controls.ErrMissed) {
+			result.Outcome = evidence.Different
+		}
+		note(run, out)
+		result.Controls = &out
+		return result, err
+	})
 	run.Ended = e.clock.Now()
-	note(run, out)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		run.Error = cutShort + ": it was cancelled, or backupd ended"
 	case err != nil:
 		run.Error = err.Error()
 	}
-	return errors.Join(err, e.catalog.PutRun(run), e.concludeRound(intent, by, out, err))
-}
-
-func (e *Engine) intendRound(req ControlsRequest, by string) (uint64, error) {
-	if e.rounds.log == nil {
-		return 0, nil
-	}
-	return e.rounds.log.Begin(evidence.Record{
-		Act: evidence.ActControls, Phase: evidence.Intent, Program: e.version, By: by,
-		Controls: &evidence.Controls{Faults: []evidence.Fault{}, Site: req.From, Only: req.Only},
-	})
-}
-
-func (e *Engine) concludeRound(intent uint64, by string, out evidence.Controls, failed error) error {
-	if e.rounds.log == nil {
-		return nil
-	}
-	r := evidence.Record{Act: evidence.ActControls, Phase: evidence.Result, Outcome: evidence.Done, Program: e.version, By: by, Controls: &out}
-	switch {
-	case errors.Is(failed, controls.ErrMissed):
-		r.Outcome, r.Error = evidence.Different, failed.Error()
-	case failed != nil:
-		r.Outcome, r.Error = evidence.Failed, failed.Error()
-	}
-	if err := e.rounds.log.End(intent, r); err != nil {
-		return fmt.Errorf("record the result of a round of negative controls: %w", err)
-	}
-	return nil
+	return errors.Join(err, e.catalog.PutRun(run))
 }
 
 // round makes one round and clears up after it, whatever happens.
 func (e *Engine) round(ctx context.Context, req ControlsRequest, report progress.Reporter) (out evidence.Controls, err error) {
+	out = evidence.Controls{Faults: []evidence.Fault{}, Site: req.From, Only: req.Only}
 	place, err := e.controlsPlace(ctx, req.From)
 	if err != nil {
 		return out, err

@@ -50,7 +50,7 @@ func (e *Engine) keepControlled(ctx context.Context) {
 }
 
 func (e *Engine) controlOnSchedule(ctx context.Context) {
-	out, err := e.controls(ctx, ControlsRequest{}, "schedule", nil)
+	out, err := e.Controls(By(ctx, bySchedule), ControlsRequest{}, nil)
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, controls.ErrMissed):

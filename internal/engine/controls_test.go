@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,23 +19,16 @@ import (
 	"github.com/saypro/backupd/internal/verify"
 )
 
-// ledger takes the records of rounds.
-type ledger struct {
-	mu      sync.Mutex
-	records []evidence.Record
-}
-
-func (l *ledger) Begin(r evidence.Record) (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records = append(l.records, r)
-	return uint64(len(l.records) - 1), nil
-}
-
-func (l *ledger) End(intent uint64, r evidence.Record) error {
-	r.Intent = &intent
-	_, err := l.Begin(r)
-	return err
+// recorded returns what the evidence tells of rounds.
+func (w *world) recorded(t *testing.T) (records []evidence.Record) {
+	t.Helper()
+	for r, err := range w.Evidence().Find(evidence.ActControls, "", time.Time{}, time.Time{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, r)
+	}
+	return records
 }
 
 // nothingLeft looks whether anything of a round is left, at the site or here.
@@ -56,8 +48,6 @@ func (w *world) nothingLeft(t *testing.T, site string) {
 func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{})
-	log := &ledger{}
-	w.LogControls(log)
 	w.take(t, "payments")
 	before := objectsOf(t, w.sites["cloud"].StoreAt(t, w.where["cloud"]))
 	s := w.status(t)
@@ -85,9 +75,10 @@ func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 	if s := w.status(t); s.Controls.State != engine.StateGood || s.Controls.Red != len(out.Faults) || s.Controls.At.IsZero() {
 		t.Errorf("after a good round: %+v", s.Controls)
 	}
-	if len(log.records) != 4 || log.records[2].Phase != evidence.Intent || log.records[3].Phase != evidence.Result ||
-		log.records[3].Outcome != evidence.Done || *log.records[3].Intent != 2 || len(log.records[3].Controls.Faults) != len(out.Faults) {
-		t.Errorf("recorded: %+v", log.records)
+	all := w.recorded(t)
+	if len(all) != 4 || all[2].Phase != evidence.Intent || all[3].Phase != evidence.Result || all[3].Outcome != evidence.Done ||
+		*all[3].Intent != all[2].Sequence || len(all[3].Controls.Faults) != len(out.Faults) {
+		t.Errorf("recorded: %+v", all)
 	}
 	w.clock.advance(15 * day)
 	if s := w.status(t); s.Controls.State != engine.StateLate || !s.Degraded {
@@ -100,8 +91,6 @@ func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 func TestAVerifierThatSkipsALevelIsFoundOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{})
-	log := &ledger{}
-	w.LogControls(log)
 	w.BreakVerifier(func(r verify.Result) verify.Result {
 		if r.Level == "L4" { // L5 failed
 			r.Checks = slices.DeleteFunc(r.Checks, func(c verify.Check) bool { return c.Level == "L5" })
@@ -123,7 +112,8 @@ func TestAVerifierThatSkipsALevelIsFoundOut(t *testing.T) {
 		!slices.ContainsFunc(s.Reasons, func(text string) bool { return strings.Contains(text, "cannot be relied on") }) {
 		t.Errorf("%+v, reasons %v", s.Controls, s.Reasons)
 	}
-	if last := log.records[len(log.records)-1]; last.Outcome != evidence.Different || !strings.Contains(last.Error, "row-changed") {
+	all := w.recorded(t)
+	if last := all[len(all)-1]; last.Outcome != evidence.Different || !strings.Contains(last.Error, "row-changed") {
 		t.Errorf("recorded: %+v", last)
 	}
 	w.nothingLeft(t, "onsite")

@@ -3,8 +3,12 @@ package engine
 import (
 	"time"
 
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/verify"
 )
+
+// Evidence is the log of what the engine did.
+func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
@@ -15,9 +19,6 @@ func (e *Engine) Hurry() {
 // BreakVerifier has the verifier of negative controls see what is not there, or
 // not see what is.
 func (e *Engine) BreakVerifier(broken func(verify.Result) verify.Result) { e.rounds.broken = broken }
-
-// LogControls has rounds of negative controls recorded.
-func (e *Engine) LogControls(log ControlsLog) { e.rounds.log = log }
 
 // HurryControls has a service begin its negative controls soon.
 func (e *Engine) HurryControls() { e.rounds.settle = 100 * time.Millisecond }
