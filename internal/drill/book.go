@@ -116,7 +116,7 @@ func (b *Book) Record(name string, a *Answers, by string) (*Exercise, error) {
 		return nil, err
 	case len(steps)+len(body.Observations)+len(body.Actions)+len(body.Participants) == 0:
 		return nil, fmt.Errorf("%w: there is nothing in them", ErrAnswers)
-	case x.Kind == Tabletop && (x.Result == nil || x.outcome == evidence.CutShort):
+	case x.Kind == Tabletop && x.State == StateOpen:
 		return b.answer(x, body, by)
 	}
 	if _, err := b.Log.Note(evidence.Record{Act: evidence.ActDrill, By: by, Drill: &body}); err != nil {

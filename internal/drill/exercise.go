@@ -196,7 +196,8 @@ func (x *Exercise) conclude(now time.Time) {
 	for i := range x.Actions {
 		x.Actions[i].State = x.Actions[i].stateAt(now)
 	}
-	if x.Result == nil {
+	// The end of the program cuts nothing short that is talked through at a table.
+	if x.Result == nil || x.Kind == Tabletop && x.outcome == evidence.CutShort {
 		x.State = StateOpen
 		return
 	}
