@@ -88,6 +88,9 @@ func unseal(b []byte) (envelope, error) {
 		return bad("its payload is not followed by signatures")
 	}
 	e := envelope{keyID: string(rest[:8])}
+	if !isHex(rest[:8]) {
+		return bad("the ID of its key is not eight hexadecimal digits")
+	}
 	rest, ok = bytes.CutPrefix(rest[8:], []byte(envelopeSig))
 	sig, end, found := bytes.Cut(rest, []byte{'"'})
 	if !ok || !found || string(end) != envelopeEnd[1:] {
@@ -102,4 +105,13 @@ func unseal(b []byte) (envelope, error) {
 		return bad("its signature is not one of Ed25519")
 	}
 	return e, nil
+}
+
+func isHex(b []byte) bool {
+	for _, c := range b {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }

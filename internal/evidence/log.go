@@ -195,6 +195,9 @@ func (l *Log) rootAt(size uint64) (Hash, error) {
 // append writes one record. The first one of a log is preceded by the key that
 // signs it.
 func (l *Log) append(r Record) (uint64, error) {
+	if r.Key != nil && r.Key.Operation == operationSign {
+		return 0, fmt.Errorf("%w: a key that signs the log is recorded by Rotate alone", ErrRecord)
+	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	now := l.state()
@@ -206,7 +209,7 @@ func (l *Log) append(r Record) (uint64, error) {
 
 // signed is the record that a key signs the log from here on.
 func signed(k PublicKey, by string) Record {
-	return Record{Act: ActKey, Phase: Event, By: by, Key: &Key{Operation: "sign", Key: k.ID, Public: k.String()}}
+	return Record{Act: ActKey, Phase: Event, By: by, Key: &Key{Operation: operationSign, Key: k.ID, Public: k.String()}}
 }
 
 // write appends records signed by one key, under a checkpoint signed by another

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -59,6 +60,12 @@ func subjectOf(r *Record, origin string, before tlog.Hash) subject {
 		return s
 	}
 	return subject{Name: origin, Digest: map[string]string{"rfc6962": hex.EncodeToString(before[:])}}
+}
+
+// about reports whether a statement's subject is what its record is about.
+func (s *statement) about(origin string, before tlog.Hash) bool {
+	want, got := subjectOf(&s.Predicate, origin, before), s.Subject[0]
+	return got.Name == want.Name && maps.Equal(got.Digest, want.Digest)
 }
 
 func isSHA256(text string) bool {
