@@ -26,8 +26,11 @@ import (
 func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, req: req, report: report, phases: progress.NewPhases(v.Clock),
+		Verifier: v, Repository: v.Repository, req: req, report: report, phases: progress.NewPhases(v.Clock),
 		result: Result{Function: req.Function, Site: req.From, Started: started.UTC()},
+	}
+	if req.Through != nil {
+		p.Repository = req.Through
 	}
 	if err := p.prepare(ctx); err != nil {
 		p.result.Error = err.Error()
@@ -78,6 +81,9 @@ func firstDifference(checks []Check) string {
 // proof is one run of Prove.
 type proof struct {
 	*Verifier
+	// Repository is the verifier's own, or as the request reads it.
+	Repository *repository.Repository
+
 	req    Request
 	report progress.Reporter
 	phases *progress.Phases

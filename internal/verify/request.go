@@ -1,5 +1,7 @@
 package verify
 
+import "github.com/saypro/backupd/internal/repository"
+
 // Request says what to prove.
 type Request struct {
 	// Function is the business function to prove.
@@ -11,4 +13,7 @@ type Request struct {
 	From string `json:"from"`
 	// Level is the level to reach, "L0" to "L5"; empty means L5.
 	Level string `json:"level,omitempty"`
+	// Through is the repository by another way to its sites; nil: by the
+	// verifier's own.
+	Through *repository.Repository `json:"-"`
 }
