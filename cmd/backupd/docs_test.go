@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
@@ -45,6 +46,9 @@ var documents = []any{
 	restore.Plan{},
 	restore.Result{},
 	verify.Result{},
+	drillList{},
+	drillTemplate{},
+	drill.Review{},
 }
 
 func manual(t *testing.T) string {

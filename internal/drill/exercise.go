@@ -63,8 +63,9 @@ type Exercise struct {
 	Observations []evidence.Observation `json:"observations,omitempty"`
 	Actions      []Action               `json:"actions,omitempty"`
 	NotShown     []string               `json:"not_shown,omitempty"`
-
-	outcome evidence.Outcome
+	// Outcome is what was recorded of its end; State also counts what was
+	// recorded later.
+	Outcome evidence.Outcome `json:"outcome,omitempty"`
 }
 
 // Action is something that is to be done after an exercise.
@@ -137,10 +138,10 @@ func (x *Exercise) take(r evidence.Record) {
 	switch r.Phase {
 	case evidence.Intent:
 		x.Intent = r.Sequence
-		x.Result, x.Ended, x.outcome, x.Error = nil, time.Time{}, "", ""
+		x.Result, x.Ended, x.Outcome, x.Error = nil, time.Time{}, "", ""
 	case evidence.Result:
 		at := r.Sequence
-		x.Result, x.Ended, x.outcome, x.Error = &at, r.Time, r.Outcome, r.Error
+		x.Result, x.Ended, x.Outcome, x.Error = &at, r.Time, r.Outcome, r.Error
 	}
 	if r.Drill != nil {
 		x.add(r.Drill, r)
@@ -197,16 +198,16 @@ func (x *Exercise) conclude(now time.Time) {
 		x.Actions[i].State = x.Actions[i].stateAt(now)
 	}
 	// The end of the program cuts nothing short that is talked through at a table.
-	if x.Result == nil || x.Kind == Tabletop && x.outcome == evidence.CutShort {
+	if x.Result == nil || x.Kind == Tabletop && x.Outcome == evidence.CutShort {
 		x.State = StateOpen
 		return
 	}
 	x.State, x.Reasons = Judge(x.Steps)
 	switch {
-	case x.outcome == evidence.Different && x.State != StateMissed:
+	case x.Outcome == evidence.Different && x.State != StateMissed:
 		x.State, x.Reasons = StateMissed, append(x.Reasons, orElse(x.Error, "it was recorded as missed"))
-	case x.outcome != evidence.Done && x.State == StatePassed:
-		x.State, x.Reasons = StateInconclusive, append(x.Reasons, orElse(x.Error, "it was recorded as "+string(x.outcome)))
+	case x.Outcome != evidence.Done && x.State == StatePassed:
+		x.State, x.Reasons = StateInconclusive, append(x.Reasons, orElse(x.Error, "it was recorded as "+string(x.Outcome)))
 	}
 }
 
