@@ -146,9 +146,11 @@ func (run *exercise) restoreAll(ctx context.Context, steps []evidence.DrillStep)
 			step.Error = "not begun: " + ctx.Err().Error()
 			continue
 		}
+		began := run.clock.Now() // here, where the order is theirs
+		step.Started, step.WaitedSeconds = began.UTC(), began.Sub(run.disaster).Seconds()
 		work.Go(func() {
 			defer func() { <-slots }()
-			run.restore(ctx, f, step)
+			run.restore(ctx, f, step, began)
 		})
 	}
 	work.Wait()
@@ -184,9 +186,7 @@ func (run *exercise) choose() map[string]error {
 }
 
 // restore restores one function into scratch and proves it.
-func (run *exercise) restore(ctx context.Context, f config.Function, step *evidence.DrillStep) {
-	began := run.clock.Now()
-	step.Started, step.WaitedSeconds = began.UTC(), began.Sub(run.disaster).Seconds()
+func (run *exercise) restore(ctx context.Context, f config.Function, step *evidence.DrillStep, began time.Time) {
 	point, ok := run.points[f.Name]
 	if !ok {
 		step.Status = evidence.Fail
