@@ -19,6 +19,9 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 	var missed, inconclusive []string
 	for _, s := range steps {
 		what := s.Kind + " " + s.ID
+		if s.Function != "" {
+			what = s.Kind + " of " + s.Function
+		}
 		switch {
 		case s.Status == evidence.Fail:
 			missed = append(missed, what+": "+s.Error)
@@ -51,6 +54,16 @@ func PeopleSeconds(steps []evidence.DrillStep) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// Unrecorded counts the steps of people of which nobody recorded the time.
+func Unrecorded(steps []evidence.DrillStep) (n int) {
+	for _, s := range steps {
+		if s.Kind == StepPeople && s.Status != evidence.Pass {
+			n++
+		}
+	}
+	return n
 }
 
 // Outcome is how the log calls the end of an exercise in that state.

@@ -27,6 +27,9 @@ type part struct {
 // byPeople stands where only people can write: nothing is invented.
 const byPeople = "To be filled in by people."
 
+// unknownValue stands for a figure that there is not.
+const unknownValue = "not known"
+
 func (v *Review) page() page {
 	x := v.Exercise
 	p := page{title: "Review of exercise " + x.ID}
@@ -98,13 +101,16 @@ func (v *Review) losses() part {
 		if v.PeopleSeconds != nil {
 			people = span(*v.PeopleSeconds)
 			together += *v.PeopleSeconds
+			if n := Unrecorded(v.Exercise.Steps); n > 0 {
+				people += fmt.Sprintf(", and %s not recorded", counted(n, "step"))
+			}
 		}
 		row := []string{
 			m.Function, orElse(m.Level, "none"), span(m.LostSeconds), span(m.RPOSeconds), span(m.WaitedSeconds), span(m.ProofSeconds),
 			people, span(together), span(m.RTOSeconds), m.verdict(),
 		}
 		if m.RecoveryPoint.IsZero() {
-			row[2] = "not known"
+			row[2], row[4], row[5], row[7] = unknownValue, unknownValue, unknownValue, unknownValue
 		}
 		s.rows = append(s.rows, row)
 	}

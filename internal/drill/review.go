@@ -138,6 +138,9 @@ func (v *Review) summarize() []string {
 		out = append(out, "All times are of the machine. How long people took to notice, decide and switch over is not recorded, so that no RTO is shown to be kept.")
 	} else {
 		out = append(out, fmt.Sprintf("People took %s besides, as they recorded it; both together count against an RTO.", span(*v.PeopleSeconds)))
+		if n := Unrecorded(x.Steps); n > 0 {
+			out = append(out, fmt.Sprintf("Of %s of theirs the time is not recorded, so that no RTO is shown to be kept.", counted(n, "step")))
+		}
 	}
 	for _, r := range x.Refused {
 		out = append(out, fmt.Sprintf("Site %s (%s) was refused: %s.", r.Site, r.Place, Refused(r)))
