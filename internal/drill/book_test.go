@@ -152,15 +152,38 @@ func TestTabletopIsNotPassedBy(t *testing.T) {
 
 func TestTabletopOutlivesTheProgram(t *testing.T) {
 	d := newDesk(t)
-	d.begin(t, scenario(t, good))
-	if cut, err := d.log.EndUnfinished(); err != nil || len(cut) != 1 {
+	x := d.begin(t, scenario(t, good))
+	if cut, err := d.log.EndUnfinished(); err != nil || len(cut) != 0 {
 		t.Fatalf("cut short: %v, %v", cut, err)
+	}
+	// Even if it was: it is answered under an intent of its own.
+	cut := evidence.Record{Act: evidence.ActDrill, Outcome: evidence.CutShort, Error: "the program ended before this did"}
+	if err := d.log.End(x.Intent, cut); err != nil {
+		t.Fatal(err)
 	}
 	if x, err := d.Exercise("leak"); err != nil || x.State != drill.StateOpen {
 		t.Fatalf("cut short: %+v, %v", x, err)
 	}
 	if x := d.record(t, "leak", full); x.State != drill.StatePassed {
 		t.Errorf("answered after that: %+v", x)
+	}
+}
+
+func TestExerciseThatWasCutShortIsInconclusive(t *testing.T) {
+	d := newDesk(t)
+	s := shipped(t, "full-scale")
+	x, err := d.Begin(s, "cloud", s.Plan("cloud", []drill.Target{{"payments", 300, 3600}}), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Record(x.ID, answers(t, "observations: [{kind: gap, text: x}]"), ""); !errors.Is(err, drill.ErrRequest) {
+		t.Errorf("recorded of one that runs: %v", err)
+	}
+	if cut, err := d.log.EndUnfinished(); err != nil || len(cut) != 1 {
+		t.Fatalf("cut short: %v, %v", cut, err)
+	}
+	if x, err = d.Exercise(x.ID); err != nil || x.State != drill.StateInconclusive || x.Outcome != evidence.CutShort {
+		t.Errorf("%+v, %v", x, err)
 	}
 }
 

@@ -194,7 +194,7 @@ func (run *exercise) restore(ctx context.Context, f config.Function, step *evide
 		return
 	}
 	run.begin(f.Name, began)
-	result, err := run.prove(run.context(ctx), verify.Request{
+	result, err := run.prove(ctx, verify.Request{
 		Function: f.Name, Snapshot: point.ID, From: run.from, Level: f.Prove.Level, Lower: true, Through: run.through,
 	}, run.report)
 	run.end(f.Name, result.BytesFetched)
@@ -284,18 +284,4 @@ func (run *exercise) citeProofs(steps map[string]*evidence.DrillStep) {
 			steps[r.Function].Proof = &sequence
 		}
 	}
-}
-
-// drillKey is where a context carries the exercise that its work belongs to.
-type drillKey struct{}
-
-func (run *exercise) context(ctx context.Context) context.Context {
-	return context.WithValue(ctx, drillKey{}, run)
-}
-
-// drillOf returns the exercise that the work under ctx belongs to, nil when to
-// none.
-func drillOf(ctx context.Context) *exercise {
-	run, _ := ctx.Value(drillKey{}).(*exercise)
-	return run
 }
