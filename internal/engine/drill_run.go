@@ -53,15 +53,16 @@ func (e *Engine) carryOut(ctx context.Context, s *drill.Scenario, req DrillReque
 			return nil, err
 		}
 	}
-	x, err := e.drills.Begin(s, run.from, s.Plan(run.from, run.targets()), req.Participants, "")
+	x, err := e.beginDrill(ctx, s, run.from, s.Plan(run.from, run.targets()), req.Participants)
 	if err != nil {
-		return nil, asDrillUsage(err)
+		return nil, err
 	}
 	run.id = x.ID
 	steps := run.carryOut(ctx, x.Steps)
-	if x, err = e.drills.End(x, steps, run.refusals(), ""); err != nil {
+	if x, err = e.drills.End(x, steps, run.refusals(), e.actor(ctx)); err != nil {
 		return nil, err
 	}
+	e.toldDrill()
 	return x, errors.Join(ctx.Err(), drillOutcome(x))
 }
 
@@ -194,7 +195,7 @@ func (run *exercise) restore(ctx context.Context, f config.Function, step *evide
 		return
 	}
 	run.begin(f.Name, began)
-	result, err := run.prove(ctx, verify.Request{
+	result, err := run.prove(run.context(ctx), verify.Request{
 		Function: f.Name, Snapshot: point.ID, From: run.from, Level: f.Prove.Level, Lower: true, Through: run.through,
 	}, run.report)
 	run.end(f.Name, result.BytesFetched)
@@ -283,5 +284,25 @@ func (run *exercise) citeProofs(steps map[string]*evidence.DrillStep) {
 			sequence := r.Sequence
 			steps[r.Function].Proof = &sequence
 		}
+	}
+}
+
+// drillKey is where a context carries the exercise that its work belongs to.
+type drillKey struct{}
+
+func (run *exercise) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, drillKey{}, run)
+}
+
+// markDrill notes in the record of a proof which exercise it is part of, and
+// what runs beside it.
+func markDrill(ctx context.Context, r evidence.Record) {
+	run, ok := ctx.Value(drillKey{}).(*exercise)
+	if !ok {
+		return
+	}
+	r.Proof.Drill = run.id
+	if r.Proof.Level != "" {
+		r.Proof.Environment.Concurrent = run.beside(r.Function)
 	}
 }

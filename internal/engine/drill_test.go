@@ -58,9 +58,29 @@ func restores(x *drill.Exercise) map[string]evidence.DrillStep {
 	return out
 }
 
+// proofOf returns the record of the proof that a step rests on.
+func (w *world) proofOf(t *testing.T, s evidence.DrillStep) evidence.Record {
+	t.Helper()
+	if s.Proof == nil {
+		t.Fatalf("no record of its proof: %+v", s)
+	}
+	for r, err := range w.Evidence().Records(*s.Proof, *s.Proof+1) {
+		if err != nil || r.Proof == nil {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return r
+	}
+	t.Fatalf("no record %d", *s.Proof)
+	return evidence.Record{}
+}
+
 func TestFullScale(t *testing.T) {
 	w := drillWorld(t, nil)
-	x, err := w.RunDrill(t.Context(), engine.DrillRequest{Scenario: shipped(t, "full-scale"), From: "cloud", Participants: []string{"operator: N. N."}}, nil)
+	ctx := engine.By(t.Context(), "tester")
+	if _, err := w.Verify(ctx, engine.VerifyRequest{Functions: []string{"payments"}, From: "cloud"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	x, err := w.RunDrill(ctx, engine.DrillRequest{Scenario: shipped(t, "full-scale"), From: "cloud", Participants: []string{"operator: N. N."}}, nil)
 	if err != nil || x.State != drill.StatePassed || x.From != "cloud" || x.Outcome != evidence.Done {
 		t.Fatalf("%+v, %v", x, err)
 	}
@@ -73,6 +93,11 @@ func TestFullScale(t *testing.T) {
 		}
 		if !slices.Equal(s.Concurrent, []string{beside}) {
 			t.Errorf("%s ran beside %v", function, s.Concurrent)
+		}
+		p := w.proofOf(t, s)
+		if p.Function != function || p.Outcome != evidence.Done || p.By != "tester" || p.Proof.Drill != x.ID || p.Proof.Snapshot != s.Snapshot ||
+			!slices.Equal(p.Proof.Environment.Concurrent, []string{beside}) {
+			t.Errorf("%s rests on record %+v, %+v", function, p, p.Proof)
 		}
 	}
 	if steps["accounts"].Started.Before(steps["payments"].Started) {
@@ -93,8 +118,17 @@ func TestFullScale(t *testing.T) {
 		t.Errorf("people changed what was measured: %v", err)
 	}
 	review, err := w.ReviewDrill(t.Context(), x.ID)
-	if err != nil || len(review.Measured) != 2 || review.PeopleSeconds == nil || *review.PeopleSeconds != 65*60 || len(review.Timeline) < 3 {
+	if err != nil || len(review.Measured) != 2 || review.PeopleSeconds == nil || *review.PeopleSeconds != 65*60 {
 		t.Fatalf("%+v, %v", review, err)
+	}
+	if len(review.Timeline) != 7 { // its beginning and end, two proofs, and what people took
+		t.Errorf("timeline: %+v", review.Timeline)
+	}
+	if p := review.Predicted[0]; p.Function != "payments" || !p.Passed || p.ForecastSeconds <= 0 || p.ActualSeconds <= 0 {
+		t.Errorf("payments: %+v", p)
+	}
+	if p := review.Predicted[1]; p.Function != "accounts" || p.Proof != nil {
+		t.Errorf("accounts: %+v", p)
 	}
 }
 

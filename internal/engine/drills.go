@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/saypro/backupd/internal/drill"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 )
 
@@ -29,31 +30,47 @@ func (e *Engine) RunDrill(ctx context.Context, req DrillRequest, report progress
 	if req.From != "" {
 		return nil, fmt.Errorf("%w: exercise %s is talked through at a table: it reads from no site", ErrUsage, s.Name)
 	}
-	x, err := e.drills.Begin(s, "", s.Plan("", nil), req.Participants, "")
-	return x, asDrillUsage(err)
+	return e.beginDrill(ctx, s, "", s.Plan("", nil), req.Participants)
 }
+
+// beginDrill writes down that an exercise begins.
+func (e *Engine) beginDrill(ctx context.Context, s *drill.Scenario, from string, plan []evidence.DrillStep, participants []string) (*drill.Exercise, error) {
+	if err := e.tellPolicy(ctx); err != nil {
+		return nil, err
+	}
+	x, err := e.drills.Begin(s, from, plan, participants, e.actor(ctx))
+	if err != nil {
+		return nil, asDrillUsage(err)
+	}
+	e.toldDrill()
+	return x, nil
+}
+
+// toldDrill hurries the publishing of what is on record of an exercise.
+func (e *Engine) toldDrill() { e.told(evidence.Record{Act: evidence.ActDrill}) }
 
 // RecordDrill writes down the answers at a table, or what else people say of an
 // exercise. The error is as that of RunDrill when an answer was not what was
 // expected.
-func (e *Engine) RecordDrill(_ context.Context, req DrillRecordRequest) (*drill.Exercise, error) {
+func (e *Engine) RecordDrill(ctx context.Context, req DrillRecordRequest) (*drill.Exercise, error) {
 	answers, err := drill.ParseAnswers(req.Answers)
 	if err != nil {
 		return nil, asDrillUsage(err)
 	}
-	if err := e.beginUnlessHeld(req); err != nil {
+	if err := e.beginUnlessHeld(ctx, req); err != nil {
 		return nil, asDrillUsage(err)
 	}
-	x, err := e.drills.Record(req.Drill, answers, "")
+	x, err := e.drills.Record(req.Drill, answers, e.actor(ctx))
 	if err != nil {
 		return nil, asDrillUsage(err)
 	}
+	e.toldDrill()
 	return x, drillOutcome(x)
 }
 
 // beginUnlessHeld begins an exercise at a table of which there was none: it was
 // held without this program, and is written down now.
-func (e *Engine) beginUnlessHeld(req DrillRecordRequest) error {
+func (e *Engine) beginUnlessHeld(ctx context.Context, req DrillRecordRequest) error {
 	_, err := e.drills.Exercise(req.Drill)
 	if len(req.Scenario) == 0 || !errors.Is(err, drill.ErrRequest) {
 		return err
@@ -65,14 +82,18 @@ func (e *Engine) beginUnlessHeld(req DrillRecordRequest) error {
 	case s.Kind != drill.Tabletop:
 		return fmt.Errorf("%w: exercise %s was not carried out yet: 'backupd drill run %s'", drill.ErrRequest, s.Name, s.Name)
 	}
-	_, err = e.drills.Begin(s, "", s.Plan("", nil), nil, "")
+	_, err = e.beginDrill(ctx, s, "", s.Plan("", nil), nil)
 	return err
 }
 
 // CloseAction closes an action of an exercise by a later test that passed.
-func (e *Engine) CloseAction(_ context.Context, req DrillCloseRequest) (*drill.Exercise, error) {
-	x, err := e.drills.Close(req.Drill, req.Action, req.Sequence, "")
-	return x, asDrillUsage(err)
+func (e *Engine) CloseAction(ctx context.Context, req DrillCloseRequest) (*drill.Exercise, error) {
+	x, err := e.drills.Close(req.Drill, req.Action, req.Sequence, e.actor(ctx))
+	if err != nil {
+		return nil, asDrillUsage(err)
+	}
+	e.toldDrill()
+	return x, nil
 }
 
 // ReviewDrill drafts the review of an exercise from the evidence.
