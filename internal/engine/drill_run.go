@@ -13,6 +13,7 @@ import (
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -26,7 +27,8 @@ type exercise struct {
 
 	id       string
 	disaster time.Time
-	points   map[string]repository.SnapshotInfo // by function, as they were at the disaster
+	points   map[string]chosenPoint // by function, as they were at the disaster
+	unknown  map[string]error       // by function, why it is not known what there is
 	through  *repository.Repository             // nil: as always
 	away     []*awaySite
 	fetched  int64
@@ -69,7 +71,7 @@ func (e *Engine) carryOut(ctx context.Context, s *drill.Scenario, req DrillReque
 // prepareDrill resolves what an exercise works on.
 func (e *Engine) prepareDrill(s *drill.Scenario, req DrillRequest, report progress.Reporter) (*exercise, error) {
 	run := &exercise{
-		Engine: e, scenario: s, from: req.From, report: report, points: map[string]repository.SnapshotInfo{},
+		Engine: e, scenario: s, from: req.From, report: report, points: map[string]chosenPoint{}, unknown: map[string]error{},
 		began: map[string]time.Time{}, ended: map[string]time.Time{}, capture: map[string]bool{},
 	}
 	if run.from == "" {
@@ -98,6 +100,7 @@ func (run *exercise) targets() (out []drill.Target) {
 
 // carryOut goes through the planned steps and returns what became of each.
 func (run *exercise) carryOut(ctx context.Context, plan []evidence.DrillStep) []evidence.DrillStep {
+	run.choose()
 	run.disaster = run.clock.Now()
 	steps := slices.Clone(plan)
 	var restored sync.Once
@@ -132,12 +135,11 @@ func (run *exercise) restoreAll(ctx context.Context, steps []evidence.DrillStep)
 			mine[steps[i].Function] = &steps[i]
 		}
 	}
-	failed := run.choose()
 	slots := make(chan struct{}, run.atOnce())
 	var work sync.WaitGroup
 	for _, f := range run.functions {
 		step := mine[f.Name]
-		if err := failed[f.Name]; err != nil {
+		if err := run.unknown[f.Name]; err != nil {
 			step.Error = err.Error()
 			continue
 		}
@@ -169,21 +171,27 @@ func (run *exercise) atOnce() int {
 }
 
 // choose fixes what is restored: the newest recovery points that the site holds
-// at the moment of the disaster. What is captured afterwards does not count.
-func (run *exercise) choose() map[string]error {
-	failed := map[string]error{}
+// when the disaster strikes. What is captured afterwards does not count.
+func (run *exercise) choose() {
 	for _, f := range run.functions {
-		s, ok, err := run.repository.Newest(f.Name, func(s repository.SnapshotInfo) bool {
-			return s.Sites[run.from].State == repository.StateDurable && !s.Sites[run.from].Durable.After(run.disaster)
-		})
-		switch {
-		case err != nil:
-			failed[f.Name] = err
-		case ok:
-			run.points[f.Name] = s
+		id, why, err := run.pick(f, run.from, selection.Latest, "")
+		if err != nil || id == "" {
+			run.unknown[f.Name] = err
+			continue
 		}
+		info, err := run.repository.Info(id)
+		if err != nil {
+			run.unknown[f.Name] = err
+			continue
+		}
+		run.points[f.Name] = chosenPoint{info, why}
 	}
-	return failed
+}
+
+// chosenPoint is a recovery point, and why it was chosen.
+type chosenPoint struct {
+	repository.SnapshotInfo
+	why verify.Selection
 }
 
 // restore restores one function into scratch and proves it.
@@ -196,7 +204,7 @@ func (run *exercise) restore(ctx context.Context, f config.Function, step *evide
 	}
 	run.begin(f.Name, began)
 	result, err := run.prove(run.context(ctx), verify.Request{
-		Function: f.Name, Snapshot: point.ID, From: run.from, Level: f.Prove.Level, Lower: true, Through: run.through,
+		Function: f.Name, Snapshot: point.ID, Selection: point.why, From: run.from, Level: f.Prove.Level, Lower: true, Through: run.through,
 	}, run.report)
 	run.end(f.Name, result.BytesFetched)
 	step.Snapshot, step.RecoveryPoint, step.Level = point.ID, point.RecoveryPoint.UTC(), result.Level

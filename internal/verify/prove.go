@@ -28,7 +28,7 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 	started := v.Clock.Now()
 	p := &proof{
 		Verifier: v, Repository: v.Repository, req: req, report: report, phases: progress.NewPhases(v.Clock),
-		result: Result{Function: req.Function, Site: req.From, Started: started.UTC()},
+		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
 	}
 	if req.Through != nil {
 		p.Repository = req.Through
@@ -37,7 +37,7 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 		p.result.Error = err.Error()
 		return p.result, err
 	}
-	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started}
+	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started, Rule: p.result.Selection.Rule, Scheduled: req.Scheduled}
 	if err := v.Catalog.PutProof(&record); err != nil {
 		return p.result, p.wrap(fmt.Errorf("record the intent: %w", err))
 	}
@@ -104,6 +104,12 @@ type proof struct {
 // prepare checks the request and finds the snapshot.
 func (p *proof) prepare(ctx context.Context) error {
 	p.checks = p.Checks[p.req.Function]
+	if s := &p.result.Selection; s.Rule == "" {
+		s.Rule, s.Population = "named", 1
+		if p.req.Snapshot == "" {
+			s.Rule, s.Population = "latest", 0 // it was not counted
+		}
+	}
 	p.result.RequestedLevel = p.req.Level
 	switch {
 	case p.req.Function == "":
