@@ -31,8 +31,11 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
+		Verifier: v, Repository: v.Repository, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
 		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
+	}
+	if req.Through != nil {
+		p.Repository = req.Through
 	}
 	if err := p.prepare(ctx); err != nil {
 		p.result.Error = err.Error()
@@ -84,6 +87,9 @@ func firstDifference(checks []Check) string {
 // proof is one run of Prove.
 type proof struct {
 	*Verifier
+	// Repository is the verifier's own, or as the request reads it.
+	Repository *repository.Repository
+
 	req    Request
 	spoil  Spoil // nil but in a negative control
 	report progress.Reporter
