@@ -40,7 +40,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
+	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Check{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
 		for key := range fields(typeOf(v)) {
 			if !regexp.MustCompile(`(?m)\b` + key + `\b`).Match(text) {
 				t.Errorf("%T: nothing about %s", v, key)
@@ -54,6 +54,10 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 			t.Errorf("no commented line %q", line)
 		}
 		shown = strings.Replace(shown, "# "+line+"\n", line+"\n", 1)
+	}
+	shown = regexp.MustCompile(`(?m)^    # (checks:|  - | {4}[a-z])`).ReplaceAllString(shown, "    $1")
+	if !strings.Contains(shown, "\n    checks:\n") {
+		t.Error("no commented checks")
 	}
 	if _, err := Parse("backupd.yaml", []byte(shown), func(string) (string, bool) { return recipient, true }); err != nil {
 		t.Error(err)

@@ -219,6 +219,9 @@ type Function struct {
 	Cron string `yaml:"cron"`
 	// Prove is the schedule of the function's proofs.
 	Prove Prove `yaml:"prove"`
+	// Checks are the function's own checks of its data, in SQL. Proofs run them
+	// on the restored copy; level L6 holds when they pass.
+	Checks []Check `yaml:"checks"`
 	// Keep says which recovery points are kept. Left out: all, for ever.
 	Keep *Keep `yaml:"keep"`
 }
@@ -240,6 +243,26 @@ type Keep struct {
 	Yearly int `yaml:"yearly" jsonschema:"minimum=0,maximum=100000"`
 }
 
+// Check is one of a function's own checks: one SELECT that answers one value.
+type Check struct {
+	// Name of the check, for reports: small letters, digits, - and _.
+	Name string `yaml:"name" jsonschema:"required,pattern=^[a-z][a-z0-9_-]*$"`
+	// SQL is one SELECT that answers one row of one column. Tables are written
+	// with their schema: the search path is empty.
+	SQL string `yaml:"sql" jsonschema:"required"`
+	// Expect is an operator (= != < <= > >=) and a value to compare with;
+	// without an operator the two must be equal. Numbers compare exactly,
+	// everything else as text.
+	Expect string `yaml:"expect" jsonschema:"oneof_type=string;number;boolean"`
+	// SameAtSource says that the query is also run in the source at each
+	// snapshot, under its view of the data, and that the restored copy must
+	// give the same answer. Default false.
+	SameAtSource bool `yaml:"same_at_source" jsonschema:"default=false"`
+	// Skip switches the check off and says why. A check that is skipped is
+	// shown and never counts as passed.
+	Skip string `yaml:"skip"`
+}
+
 // Prove is the schedule of a function's proofs.
 type Prove struct {
 	// Every is the time between two proofs of the function; they take turns
@@ -247,8 +270,9 @@ type Prove struct {
 	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
 	// Level that a proof reaches for: L0 objects present, L1 right bytes, L2
 	// decrypts and parses, L3 loads, L4 structure whole, L5 content equal to
-	// the source. Default L5.
-	Level string `yaml:"level" jsonschema:"enum=L0,enum=L1,enum=L2,enum=L3,enum=L4,enum=L5,default=L5"`
+	// the source, L6 the function's own checks pass. Default L5; L6 for a
+	// function with checks.
+	Level string `yaml:"level" jsonschema:"enum=L0,enum=L1,enum=L2,enum=L3,enum=L4,enum=L5,enum=L6"`
 }
 
 // Scratch is where proofs restore to.
@@ -303,7 +327,8 @@ const (
 	DefaultStallTimeout   = 5 * time.Minute
 	DefaultPriority       = 100
 	DefaultProveEvery     = 24 * time.Hour
-	DefaultProveLevel     = "L5"
+	DefaultProveLevel     = "L5" // and CheckedProveLevel with checks
+	CheckedProveLevel     = "L6"
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
 	DefaultSpoolBytes     = 32 << 30

@@ -132,7 +132,7 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 	}
 	e.verifier = &verify.Verifier{
 		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log,
-		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch,
+		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch, Checks: ownChecks(e.cfg),
 	}
 	// What a crash left there is the definition of somebody's tables.
 	err = errors.Join(os.RemoveAll(tempDir(e.cfg)), os.MkdirAll(tempDir(e.cfg), 0o700))
@@ -185,6 +185,14 @@ func openSources(cfg *config.Config, c clock.Clock, log *slog.Logger) (map[strin
 		out[name] = source
 	}
 	return out, nil
+}
+
+func ownChecks(cfg *config.Config) map[string][]config.Check {
+	out := map[string][]config.Check{}
+	for name, f := range cfg.Functions {
+		out[name] = f.Checks
+	}
+	return out
 }
 
 func connections(cfg *config.Config) map[string]int {
