@@ -35,6 +35,7 @@ var documents = []any{
 	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},
+	reported{},
 	engine.Sites{},
 	engine.SyncResult{},
 	engine.PruneResult{},

@@ -14,8 +14,8 @@ var Levels = []Level{
 	{"L3", "the engine loaded it without an error"},
 	{"L4", "the structure is whole: tables, columns, indexes, constraints, sequences, owners, grants, extensions"},
 	{"L5", "the content equals the source at the same snapshot: rows and digest of every table"},
-	{"L6", "the function's own checks pass"},
-	{"L7", "all of this from nothing: an empty host, no catalog, the escrowed key, one site"},
+	{"L6", "the function's own checks pass on the restored data"},
+	{"L7", "all of this cold: an empty host, no catalog, the escrowed key, one site alone, inside the RTO"},
 }
 
 // meaning says what holds at a level; empty for what is none.

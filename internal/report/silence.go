@@ -3,9 +3,9 @@ package report
 import "time"
 
 // silenceLimit is how long the log may be silent. A program that runs writes a
-// record at least every hour, if only to say that it is alive; twice that
-// leaves room for a busy host.
-const silenceLimit = 2 * time.Hour
+// record after an hour, if only to say that it is alive, and needs a moment for
+// it.
+const silenceLimit = time.Hour + 10*time.Minute
 
 // Silence is a stretch of time in which nothing was written to the log, longer
 // than a running program would leave: it did not run, or could not write.

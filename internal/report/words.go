@@ -73,14 +73,30 @@ func percent(share float64) string {
 	case share <= 0:
 		return "0 %"
 	}
-	for digits := 2; digits < 9; digits++ {
-		scale := math.Pow(10, float64(digits))
-		cut := math.Floor(share*100*scale) / scale
-		if cut > 0 && (cut < 99.99 || cut < 100 && math.Mod(cut*scale, 10) != 9) || digits == 8 {
-			return strconv.FormatFloat(cut, 'f', digits, 64) + " %"
+	for digits := 2; ; digits++ {
+		text := cutDecimal(share*100, digits)
+		if strings.Trim(text, "9.") != "" || digits == maxDigits {
+			return text + " %"
 		}
 	}
-	return "0 %"
+}
+
+// maxDigits is how many decimals of a percentage are shown at most.
+const maxDigits = 8
+
+// cutDecimal writes a number with so many decimals, the rest cut off, and no
+// more than two zeros at its end.
+func cutDecimal(f float64, digits int) string {
+	scale := math.Pow(10, float64(digits))
+	// A float is off by far less than this, which is far less than is shown.
+	text := strconv.FormatFloat(math.Floor(f*scale+1e-6)/scale, 'f', digits, 64)
+	if strings.HasPrefix(text, "100") {
+		return "99." + strings.Repeat("9", digits)
+	}
+	for digits > 2 && strings.HasSuffix(text, "0") {
+		text, digits = text[:len(text)-1], digits-1
+	}
+	return text
 }
 
 func percentOr(share *float64, unknown string) string {

@@ -65,12 +65,9 @@ func (b *book) signedHead() string {
 	return fmt.Sprintf("backupd/test-log\n%d\nqW3VQkF3kMz0yq1cGf0nUO6cQbJ2vOQ3o1tqJzv4qWk=\n\n— backupd/test-log 4f2c8a11AbCdEf==\n", len(b.records))
 }
 
-// sheaf makes a log of the book.
+// log makes a log of the book.
 func (b *book) log() report.Log {
-	return report.Log{
-		Reader: evidence.Sheaf(b.records), First: 0, Next: uint64(len(b.records)),
-		Checkpoint: b.signedHead(), Key: "backupd/test-log+4f2c8a11+AeFq0W3VQkF3kMz0yq1cGf0nUO6cQbJ2vOQ3o1tqJzv4",
-	}
+	return report.FromRecords(b.records, b.signedHead(), "backupd/test-log+4f2c8a11+AeFq0W3VQkF3kMz0yq1cGf0nUO6cQbJ2vOQ3o1tqJzv4")
 }
 
 var verifyCommands = []string{
