@@ -68,7 +68,13 @@ func (a *app) showRebuilt(r *repository.Rebuilt) error {
 	if q := r.Requests; q != nil {
 		fmt.Fprintf(&b, " with %s reads and %s writes, %s received", show.Count(q.Reads), show.Count(q.Writes), show.Bytes(q.Received))
 	}
+	if r.Evidence > 0 {
+		fmt.Fprintf(&b, ", and %s of evidence", show.Plural(r.Evidence, "object"))
+	}
 	b.WriteByte('\n')
+	if r.Records > 0 {
+		fmt.Fprintf(&b, "the evidence log goes on behind its %s\n", show.Plural(int(r.Records), "record"))
+	}
 	for _, l := range r.Lost {
 		a.showLost(&b, l)
 	}
