@@ -68,6 +68,25 @@ func Assess(h History, from, to time.Time) Assessment {
 	return a
 }
 
+// due is from when on it breaks a promise that there is no point at all: at once
+// when none is durable; when none is proven, once the first proof had its time.
+func (h History) due(v View, in Policy, limit time.Duration) time.Time {
+	if !v.Proven {
+		return in.From
+	}
+	since := in.From
+	for _, p := range slices.Backward(h.Policies) {
+		if !p.From.Before(in.From) {
+			continue
+		}
+		if _, promised := p.Limit(v); !promised {
+			break
+		}
+		since = p.From
+	}
+	return since.Add(limit)
+}
+
 // judge is a history with the curves that were made of it: there may be many
 // violations, and each asks for them.
 type judge struct {
@@ -141,7 +160,7 @@ func (j judge) figures(v View, parts []Part) Figures {
 			continue
 		}
 		f.Judged += p.To.Sub(p.From)
-		for _, violation := range violations(segments, limit) {
+		for _, violation := range violations(segments, limit, j.due(v, p.Policy, limit)) {
 			violation.Limit = limit
 			violation.Causes = j.causes(v, parts[:i+1], violation)
 			f.Violations = append(f.Violations, violation)

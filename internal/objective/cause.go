@@ -206,7 +206,7 @@ const before = 100
 
 // slow finds the first run that made a recovery point which was durable too
 // late: because no site took it, or because the run took longer than 99 of 100
-// before it did.
+// before it did, and that is why the promise broke, or for most of the time.
 func (q *inquiry) slow(runs []Run) {
 	i := slices.IndexFunc(runs, func(r Run) bool {
 		return !r.Consistent.IsZero() && (r.Ended.IsZero() || r.Ended.After(q.v.Start))
@@ -230,7 +230,7 @@ func (q *inquiry) slow(runs []Run) {
 	took := r.Ended.Sub(r.Started)
 	usual, n := q.h.usual(r.Started)
 	switch {
-	case n > 0 && took > usual:
+	case n > 0 && took > usual && (!r.Started.Add(usual).After(q.v.Start) || 2*(took-usual) > q.v.End.Sub(q.v.Start)):
 		q.add(CauseSlow, Period{r.Started, r.Ended}, "", 1, "the run of %s took %v until it was durable; the p99 of the %s before it was %v",
 			stamp(r.Started), round(took), count(n, "run"), round(usual))
 	case n == 0 && r.Started.Before(q.v.Start) && !q.none:
