@@ -35,6 +35,7 @@ var documents = []any{
 	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},
+	engine.Objectives{},
 	engine.Sites{},
 	engine.SyncResult{},
 	engine.PruneResult{},

@@ -54,7 +54,7 @@ func (f Figures) Kept() bool { return f.Judged > 0 && f.Broken == 0 }
 // Assess judges the period from..to, each instant by the policy that was in
 // force then. A later policy changes nothing of what was judged before it.
 func Assess(h History, from, to time.Time) Assessment {
-	j := judge{h, map[string]Curve{}}
+	j := &judge{History: h, curves: map[string]Curve{}}
 	a := Assessment{From: from, To: to, Parts: h.parts(from, to)}
 	if len(a.Parts) == 0 {
 		return a
@@ -92,9 +92,10 @@ func (h History) due(v View, in Policy, limit time.Duration) time.Time {
 type judge struct {
 	History
 	curves map[string]Curve
+	all    []Segment // of the view at hand: years have many
 }
 
-func (j judge) curve(v View, sites []string) Curve {
+func (j *judge) curve(v View, sites []string) Curve {
 	key := v.String()
 	if v.Scope != ScopeSite {
 		key += "\x00" + strings.Join(sites, "\x00")
@@ -141,20 +142,17 @@ func viewsOf(parts []Part, proven bool) (out []View) {
 	return append(out, View{Scope: ScopeAny, Proven: proven}, View{Scope: ScopeAll, Proven: proven})
 }
 
-func (j judge) figures(v View, parts []Part) Figures {
+func (j *judge) figures(v View, parts []Part) Figures {
 	f := Figures{View: v}
-	var all []Segment
+	all := j.all[:0]
 	for i, p := range parts {
 		if v.Scope == ScopeSite && !slices.Contains(p.Policy.Sites, v.Site) {
 			continue
 		}
-		segments := j.curve(v, p.Policy.Sites).Segments(p.From, p.To)
+		before := len(all)
+		all = j.curve(v, p.Policy.Sites).segments(all, p.From, p.To)
+		segments := all[before:]
 		f.Measured += p.To.Sub(p.From)
-		if all == nil {
-			all = segments // most periods have one policy
-		} else {
-			all = append(all, segments...)
-		}
 		limit, promised := p.Policy.Limit(v)
 		if !promised {
 			continue
@@ -166,6 +164,7 @@ func (j judge) figures(v View, parts []Part) Figures {
 			f.Violations = append(f.Violations, violation)
 		}
 	}
+	j.all = all
 	f.Maximum, f.Unprotected = worst(all)
 	p99, ok := p99(all)
 	f.P99, f.Unbounded = p99, !ok

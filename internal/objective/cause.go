@@ -46,7 +46,7 @@ const (
 
 // inquiry looks for the causes of one violation.
 type inquiry struct {
-	h     judge
+	h     *judge
 	view  View
 	parts []Part // up to the one that judges it
 	v     Violation
@@ -62,7 +62,7 @@ type inquiry struct {
 
 // causes returns what the records tell of why v came about, never empty. The
 // last of the parts is the one that judges it.
-func (j judge) causes(view View, parts []Part, v Violation) []Cause {
+func (j *judge) causes(view View, parts []Part, v Violation) []Cause {
 	q := inquiry{h: j, view: view, parts: parts, v: v}
 	newest, ok := j.curve(view, q.policy().Sites).Newest(v.Start)
 	q.since, q.none = newest, !ok
@@ -258,7 +258,7 @@ func (q *inquiry) noRun(kind, what string, runs []Run) {
 		return
 	}
 	if q.none && len(q.out) == 0 {
-		q.add(CauseFirst, gap, q.view.Site, 0, "there was no recovery point yet")
+		q.add(CauseFirst, gap, q.view.Site, 0, "no run had given one before")
 		return
 	}
 	if silent := q.h.silentIn(gap); 2*silent.To.Sub(silent.From) > length {
@@ -335,7 +335,7 @@ func (q *inquiry) noProof(gap Period, length time.Duration) {
 		return
 	}
 	if q.none && len(q.out) == 0 {
-		q.add(CauseFirst, gap, q.view.Site, 0, "nothing had been proven yet")
+		q.add(CauseFirst, gap, q.view.Site, 0, "no proof had passed before")
 		return
 	}
 	q.add(CauseNoProof, gap, q.view.Site, 0, "no newer recovery point was proven from %s on for %v", stamp(gap.From), round(length))
