@@ -28,7 +28,7 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 	started := v.Clock.Now()
 	p := &proof{
 		Verifier: v, req: req, report: report, phases: progress.NewPhases(v.Clock),
-		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
+		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection, Catalog: ThisHosts, Key: TheDaemons},
 	}
 	if err := p.prepare(ctx); err != nil {
 		p.result.Error = err.Error()
