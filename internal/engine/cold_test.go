@@ -145,8 +145,11 @@ func TestColdStartThatIsKilled(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			end(host.Process, func() { _ = in.Close() })
-			ended := make(chan error, 1)
-			go func() { ended <- host.Wait() }()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = host.Wait() // it was killed
+			}()
 			if name == "both" {
 				<-ended // a process that is dead and not waited for still looks alive
 			}

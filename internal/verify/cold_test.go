@@ -8,8 +8,10 @@ import (
 
 func TestJudgeCold(t *testing.T) {
 	proof := func(level string) Result {
-		return Result{Function: "payments", Site: "cloud", Snapshot: "3f9c2ab10000", Level: level, Passed: true, RequestedLevel: level,
-			NotProven: []string{"L7: a cold start: this proof used the catalog of this host", "people"}}
+		return Result{
+			Function: "payments", Site: "cloud", Snapshot: "3f9c2ab10000", Level: level, Passed: true, RequestedLevel: level,
+			NotProven: []string{"L7: a cold start: this proof used the catalog of this host", "people"},
+		}
 	}
 	good := Cold{Rebuild: time.Second, Total: time.Hour, RTO: time.Hour, Key: TheEscrows}
 	for name, c := range map[string]struct {
