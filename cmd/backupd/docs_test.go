@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -32,6 +33,9 @@ var documents = []any{
 	engine.KeyList{},
 	engine.KeyAddResult{},
 	engine.KeyRotateResult{},
+	engine.EvidenceKey{},
+	evidence.About{},
+	evidence.Verification{},
 	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},

@@ -82,3 +82,22 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	}
 	return c, nil
 }
+
+// FindCheckpoint returns the signed checkpoint in a text, such as that of a mail
+// it came in, or the whole text when none is found. It checks nothing.
+func FindCheckpoint(text []byte) []byte {
+	plain := strings.ReplaceAll(string(text), "\r\n", "\n")
+	start := strings.Index(plain, OriginPrefix)
+	if start < 0 || start > 0 && plain[start-1] != '\n' {
+		return text
+	}
+	lines := strings.SplitAfter(plain[start:], "\n")
+	if len(lines) < 5 || lines[3] != "\n" {
+		return text
+	}
+	end := 4
+	for end < len(lines) && strings.HasPrefix(lines[end], "— ") {
+		end++
+	}
+	return []byte(strings.Join(lines[:end], ""))
+}
