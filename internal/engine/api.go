@@ -186,6 +186,9 @@ type FunctionStatus struct {
 	// IntervalSeconds is the interval that the planner derived from the RPO
 	// and the measured durations; 0 when a cron expression is given.
 	IntervalSeconds float64 `json:"interval_seconds"`
+	// Planned is the formula that the interval comes of, with its numbers;
+	// empty when nobody plans.
+	Planned string `json:"planned,omitempty"`
 	// Cron is the cron expression, if one is configured.
 	Cron string `json:"cron,omitempty"`
 	// NextRun is when the next snapshot is due, UTC; zero when nobody plans

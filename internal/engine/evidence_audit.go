@@ -40,9 +40,9 @@ func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
 }
 
 // RotateEvidenceKey puts a new key to use, which the one before announces.
-func (e *Engine) RotateEvidenceKey(_ context.Context) (EvidenceKey, error) {
+func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 	before := e.evidence.PublicKey().String()
-	if err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, ""); err != nil {
+	if err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx)); err != nil {
 		return EvidenceKey{}, explainKeyFile(err)
 	}
 	out := evidenceKey(e.cfg, e.evidence)
@@ -67,7 +67,7 @@ func StartEvidenceOver(_ context.Context, cfg *config.Config, o Options) (out Ev
 		return EvidenceKey{}, err
 	}
 	defer func() { err = errors.Join(err, cat.Close()) }()
-	log, err := evidence.StartOverWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile, "")
+	log, err := evidence.StartOverWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile, o.By)
 	if err != nil {
 		return EvidenceKey{}, explainKeyFile(err)
 	}

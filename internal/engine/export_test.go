@@ -1,6 +1,13 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// Evidence is the log of what the engine did.
+func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.

@@ -55,6 +55,11 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 				f.Reasons = append(f.Reasons, fmt.Sprintf("site %s does not take copies: %s", site.Site, site.Error))
 			}
 		}
+		warnings, err := e.outlookWarnings(name, s.Time)
+		if err != nil {
+			return s, err
+		}
+		s.Warnings = append(s.Warnings, warnings...)
 		f.Degraded = len(f.Reasons) > 0
 		s.Degraded = s.Degraded || f.Degraded
 		s.Functions = append(s.Functions, f)
@@ -105,6 +110,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	} else {
 		p := plan.Plan(f.Name)
 		out.IntervalSeconds, out.NextRun = p.Interval.Seconds(), plan.Next(f.Name).UTC()
+		out.Planned = formula(p)
 		if out.LastProof != nil {
 			out.NextProof = out.LastProof.At.Add(f.Prove.Every)
 		}
