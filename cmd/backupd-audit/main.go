@@ -40,7 +40,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	var req audit.Request
 	flags := pflag.NewFlagSet("backupd-audit", pflag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
+	// What cannot be said on standard error has nowhere else to go.
+	complain := func(err error) { _, _ = fmt.Fprintf(stderr, "backupd-audit: %v\n", err) }
+	flags.Usage = func() { _, _ = fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
 	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
 	flags.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that you were given; may be repeated")
 	asJSON := flags.Bool("json", false, "print one JSON document")
@@ -52,7 +54,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("%w: one bundle is checked at a time, and %d were named", audit.ErrUsage, flags.NArg())
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "backupd-audit: %v\n", err)
+		complain(err)
 		return 2
 	}
 	req.File = flags.Arg(0)
@@ -63,13 +65,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 			show = audit.ShowJSON
 		}
 		if showErr := show(stdout, v); showErr != nil {
-			err = errors.Join(showErr, err)
-			fmt.Fprintf(stderr, "backupd-audit: %v\n", err)
+			complain(errors.Join(showErr, err))
 			return 1
 		}
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "backupd-audit: %v\n", err)
+		complain(err)
 	}
 	return audit.Status(err)
 }

@@ -67,6 +67,9 @@ func Check(req Request) (*evidence.Verification, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is not a file", ErrUsage, req.File)
+	}
 	v, err := evidence.Verify(f, info.Size(), o)
 	switch {
 	case errors.Is(err, evidence.ErrBundle), errors.Is(err, evidence.ErrEnvelope):

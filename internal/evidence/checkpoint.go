@@ -1,8 +1,11 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime/quotedprintable"
 	"strconv"
 	"strings"
 
@@ -86,18 +89,33 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 // FindCheckpoint returns the signed checkpoint in a text, such as that of a mail
 // it came in, or the whole text when none is found. It checks nothing.
 func FindCheckpoint(text []byte) []byte {
-	plain := strings.ReplaceAll(string(text), "\r\n", "\n")
-	start := strings.Index(plain, OriginPrefix)
-	if start < 0 || start > 0 && plain[start-1] != '\n' {
-		return text
+	if found, ok := findCheckpoint(string(text)); ok {
+		return found
 	}
-	lines := strings.SplitAfter(plain[start:], "\n")
-	if len(lines) < 5 || lines[3] != "\n" {
-		return text
+	// Mail wraps lines and encodes what is not ASCII.
+	decoded, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(text)))
+	if err == nil {
+		if found, ok := findCheckpoint(string(decoded)); ok {
+			return found
+		}
 	}
-	end := 4
-	for end < len(lines) && strings.HasPrefix(lines[end], "— ") {
-		end++
+	return text
+}
+
+func findCheckpoint(text string) ([]byte, bool) {
+	all := strings.SplitAfter(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for i := 0; i+4 < len(all); i++ {
+		if !strings.HasPrefix(all[i], OriginPrefix) || all[i+3] != "\n" || !strings.HasPrefix(all[i+4], "— ") {
+			continue
+		}
+		if _, err := parseCheckpoint(strings.Join(all[i:i+3], "")); err != nil {
+			continue
+		}
+		end := i + 4
+		for end < len(all) && strings.HasPrefix(all[end], "— ") {
+			end++
+		}
+		return []byte(strings.Join(all[i:end], "")), true
 	}
-	return []byte(strings.Join(lines[:end], ""))
+	return nil, false
 }
