@@ -54,10 +54,15 @@ var (
 	bucketProofs    = []byte("proofs")    // sequence → Proof
 	bucketTraffic   = []byte("traffic")   // month \0 site → Traffic
 
+	bucketEvidence      = []byte("evidence")      // sequence → envelope
+	bucketEvidenceTree  = []byte("evidencetree")  // index in the order of tlog → hash
+	bucketEvidenceFound = []byte("evidencefound") // act \0 function \0 time sequence → nothing
+	bucketEvidenceOpen  = []byte("evidenceopen")  // sequence → nothing, of intents without a result
+
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
 		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
-		bucketTraffic, bucketHolds, bucketSuspects, bucketStrays,
+		bucketTraffic, bucketHolds, bucketSuspects, bucketStrays, bucketEvidence, bucketEvidenceTree, bucketEvidenceFound, bucketEvidenceOpen,
 	}
 )
 

@@ -349,21 +349,77 @@ type Day struct {
 	Next  uint64 `json:"next"`
 	// Points are the recovery points of which the day's records tell something
 	// new.
-	Points []DayPoint `json:"points,omitempty"`
+	Points DayPoints `json:"points,omitzero"`
 	// Intents, Results and NotDone count records of the function: acts begun,
 	// ended, and ended other than done.
 	Intents int `json:"intents"`
 	Results int `json:"results"`
 	NotDone int `json:"not_done"`
+	// Failures are the snapshots and proofs that ended other than done, so
+	// that the cause of a broken promise can be told.
+	Failures []DayFailure `json:"failures,omitempty"`
+	// Open are the snapshots and proofs that were begun that day and had not
+	// ended by its end, Closed the intents of earlier days that ended.
+	Open   []DayOpen `json:"open,omitempty"`
+	Closed []uint64  `json:"closed,omitempty"`
+	// Silent are stretches of the day without any record, of whatever
+	// function, in milliseconds since 1970: from its begin to the first record
+	// and from the last one to its end, and in between those longer than
+	// [Silence]. While the log is silent nothing tells that the program ran.
+	Silent [][2]int64 `json:"silent,omitempty"`
 }
 
-// DayPoint is a recovery point and what became of it that day. Times are
-// milliseconds since 1970, rounded up for what ends exposure and down for the
-// consistency point: so rounding never makes a promise look better kept.
+// Silence is what a stretch without records must last to be told in a Day.
+const Silence = 10 * time.Minute
+
+// DayPoints are recovery points in the order of their consistency points, by
+// column: years of runs every five minutes are read from these, and numbers in
+// columns are a fifth of the size (docs/benchmarks.md). Times are milliseconds,
+// rounded up for what ends exposure and down for the consistency point: so
+// rounding never makes a promise look better kept. [DayPoints.All] unfolds them.
+type DayPoints struct {
+	// Consistent are the consistency points: the first since 1970, each other
+	// since the one before it.
+	Consistent []int64 `json:"c,omitempty"`
+	// Started is by how much the run began before that; 0: not told that day.
+	Started []int64 `json:"s,omitempty"`
+	// Bytes is the size of the data less that of the point before (of the
+	// first: all of it); points of which it is not told repeat it.
+	Bytes []int64 `json:"b,omitempty"`
+	// Durable is, by site, how long after its consistency point each became
+	// durable there, at least 1; 0: not told that day.
+	Durable map[string][]int64 `json:"d,omitempty"`
+	// Proven is, by site, for each that was proven its place among the points,
+	// from 0, and how long after its consistency point that was.
+	Proven map[string][]int64 `json:"p,omitempty"`
+}
+
+// DayPoint is a recovery point and what became of it that day, in milliseconds
+// since 1970.
 type DayPoint struct {
-	Consistent int64            `json:"c"`
-	Durable    map[string]int64 `json:"d,omitempty"`
-	Proven     map[string]int64 `json:"p,omitempty"`
+	Consistent int64
+	Started    int64 // 0: not told that day
+	Bytes      int64 // of the newest point told so far
+	Durable    map[string]int64
+	Proven     map[string]int64
+}
+
+// DayFailure is a snapshot or a proof that ended other than done.
+type DayFailure struct {
+	Act     Act     `json:"act"`
+	Site    string  `json:"site,omitempty"` // of a proof
+	Started int64   `json:"s"`              // milliseconds since 1970: of its intent
+	Ended   int64   `json:"e"`              // of its result
+	Outcome Outcome `json:"outcome"`
+	Error   string  `json:"error,omitempty"` // its begin
+}
+
+// DayOpen is an intent that had no result by the end of the day.
+type DayOpen struct {
+	Act    Act    `json:"act"`
+	Site   string `json:"site,omitempty"` // of a proof
+	Intent uint64 `json:"intent"`
+	At     int64  `json:"t"` // milliseconds since 1970
 }
 
 // Drill is one entry of an exercise of the continuity plan.

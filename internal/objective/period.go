@@ -2,9 +2,9 @@ package objective
 
 import "time"
 
-// Violation is a stretch of time with more exposure than the RPO allows. At
-// its start the exposure is just at the RPO (or the period begins, or the last
-// moment without any point).
+// Violation is a stretch of time with more exposure than is allowed. At its
+// start the exposure is just at the limit (or the period or a policy begins,
+// or the last moment without any point).
 type Violation struct {
 	Start, End time.Time
 	// Peak is the greatest known exposure in it.
@@ -12,54 +12,49 @@ type Violation struct {
 	// Unprotected says that for a part of it there was no usable point at all,
 	// so the peak is not the whole truth.
 	Unprotected bool
-}
-
-// segment is a stretch of time with the same newest point, or with none.
-type segment struct {
-	from, to, newest time.Time
-	none             bool
-}
-
-// segments cuts the period from..to where the newest point changes.
-func (c Curve) segments(from, to time.Time) []segment {
-	newest, ok := c.newest(from)
-	current := segment{from: from, newest: newest, none: !ok}
-	var out []segment
-	for _, s := range c.steps {
-		if !s.at.After(from) || !s.at.Before(to) {
-			continue
-		}
-		current.to = s.at
-		out = append(out, current)
-		current = segment{from: s.at, newest: s.newest}
-	}
-	current.to = to
-	return append(out, current)
+	// Limit is what was allowed, and Causes what the records tell of why it was
+	// exceeded; both only in an [Assessment].
+	Limit  time.Duration
+	Causes []Cause
 }
 
 // Worst returns the greatest exposure in the period, the achieved RPO. False:
 // at some moment of the period there was no usable point.
 func (c Curve) Worst(from, to time.Time) (time.Duration, bool) {
-	var worst time.Duration
-	for _, s := range c.segments(from, to) {
-		if s.none {
-			return 0, false
-		}
-		worst = max(worst, s.to.Sub(s.newest))
+	segments := c.Segments(from, to)
+	if segments[0].None {
+		return 0, false
 	}
+	worst, _ := worst(segments)
 	return worst, true
+}
+
+// worst returns the greatest known exposure, and how long there was no point.
+func worst(segments []Segment) (worst, none time.Duration) {
+	for _, s := range segments {
+		if s.None {
+			none += s.To.Sub(s.From)
+			continue
+		}
+		worst = max(worst, s.To.Sub(s.Newest))
+	}
+	return worst, none
 }
 
 // Violations returns the stretches of the period in which the exposure was
 // above rpo, in order. Those that touch are one.
 func (c Curve) Violations(from, to time.Time, rpo time.Duration) []Violation {
+	return violations(c.Segments(from, to), rpo)
+}
+
+func violations(segments []Segment, limit time.Duration) []Violation {
 	var out []Violation
-	for _, s := range c.segments(from, to) {
-		v := Violation{Start: s.from, End: s.to, Unprotected: s.none}
-		if !s.none {
-			v.Peak = s.to.Sub(s.newest)
-			if limit := s.newest.Add(rpo); limit.After(s.from) {
-				v.Start = limit
+	for _, s := range segments {
+		v := Violation{Start: s.From, End: s.To, Unprotected: s.None}
+		if !s.None {
+			v.Peak = s.To.Sub(s.Newest)
+			if allowed := s.Newest.Add(limit); allowed.After(s.From) {
+				v.Start = allowed
 			}
 		}
 		if !v.Start.Before(v.End) {
@@ -75,6 +70,14 @@ func (c Curve) Violations(from, to time.Time, rpo time.Duration) []Violation {
 	return out
 }
 
+// broken returns how long the violations lasted together.
+func broken(violations []Violation) (sum time.Duration) {
+	for _, v := range violations {
+		sum += v.End.Sub(v.Start)
+	}
+	return sum
+}
+
 // Attainment returns the share of the period's time, 0 to 1, in which the
 // exposure was at most rpo. Of an empty period it is 1 or 0, as at its instant.
 func (c Curve) Attainment(from, to time.Time, rpo time.Duration) float64 {
@@ -84,9 +87,5 @@ func (c Curve) Attainment(from, to time.Time, rpo time.Duration) float64 {
 		}
 		return 0
 	}
-	var broken time.Duration
-	for _, v := range c.Violations(from, to, rpo) {
-		broken += v.End.Sub(v.Start)
-	}
-	return 1 - float64(broken)/float64(to.Sub(from))
+	return 1 - float64(broken(c.Violations(from, to, rpo)))/float64(to.Sub(from))
 }

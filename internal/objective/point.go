@@ -4,6 +4,7 @@
 package objective
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -43,135 +44,34 @@ func ProvenExposure(points []Point, site string, at time.Time) (time.Duration, b
 
 // AtSite returns the curve of what can be restored from one site.
 func AtSite(points []Point, site string) Curve {
-	return curveOf(points, func(p Point) (time.Time, bool) {
-		t, ok := p.Durable[site]
-		return t, ok
-	})
+	return historyOf(points).Curve(View{Scope: ScopeSite, Site: site}, nil)
 }
 
 // ProvenAtSite returns the curve of what is proven at one site.
 func ProvenAtSite(points []Point, site string) Curve {
-	return curveOf(points, func(p Point) (time.Time, bool) {
-		t, ok := p.Proven[site]
-		return t, ok
-	})
+	return historyOf(points).Curve(View{Scope: ScopeSite, Site: site, Proven: true}, nil)
 }
 
 // AtAny returns the curve of what can be restored from any site.
 func AtAny(points []Point) Curve {
-	return curveOf(points, func(p Point) (time.Time, bool) { return earliest(p.Durable) })
+	h := historyOf(points)
+	return h.Curve(View{Scope: ScopeAny}, slices.Collect(maps.Keys(h.Durable)))
 }
 
 // ProvenAtAny returns the curve of what is proven at any site.
 func ProvenAtAny(points []Point) Curve {
-	return curveOf(points, func(p Point) (time.Time, bool) { return earliest(p.Proven) })
+	h := historyOf(points)
+	return h.Curve(View{Scope: ScopeAny, Proven: true}, slices.Collect(maps.Keys(h.Proven)))
 }
 
 // AtAll returns the curve of what can be restored from each one of the sites.
 func AtAll(points []Point, sites []string) Curve {
-	curves := make([]Curve, len(sites))
-	for i, s := range sites {
-		curves[i] = AtSite(points, s)
-	}
-	return worstOf(curves)
+	return historyOf(points).Curve(View{Scope: ScopeAll}, sites)
 }
 
-func earliest(times map[string]time.Time) (first time.Time, ok bool) {
-	for _, t := range times {
-		if !ok || t.Before(first) {
-			first, ok = t, true
-		}
-	}
-	return first, ok
-}
-
-// step says: from at on, newest is the newest usable point.
-type step struct{ at, newest time.Time }
-
-// Curve is exposure over time, a sawtooth: it falls when a newer point becomes
-// usable and else grows with the time. The zero Curve never has a point.
-type Curve struct{ steps []step }
-
-// curveOf makes a curve of points that become usable when usable says.
-func curveOf(points []Point, usable func(Point) (time.Time, bool)) Curve {
-	var events []step
+func historyOf(points []Point) (h History) {
 	for _, p := range points {
-		if at, ok := usable(p); ok {
-			events = append(events, step{at, p.Consistent})
-		}
+		h.Add(p)
 	}
-	slices.SortFunc(events, func(a, b step) int { return a.at.Compare(b.at) })
-	var c Curve
-	for _, e := range events {
-		if n := len(c.steps); n > 0 {
-			if !e.newest.After(c.steps[n-1].newest) {
-				continue // an older point that arrives late changes nothing
-			}
-			if e.at.Equal(c.steps[n-1].at) {
-				c.steps[n-1] = e
-				continue
-			}
-		}
-		c.steps = append(c.steps, e)
-	}
-	return c
-}
-
-// worstOf returns the curve that at each time is the worst of the given ones.
-func worstOf(curves []Curve) Curve {
-	if len(curves) == 0 {
-		return Curve{}
-	}
-	var times []time.Time
-	for _, c := range curves {
-		for _, s := range c.steps {
-			times = append(times, s.at)
-		}
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	var out Curve
-	for _, at := range times {
-		newest, ok := oldestNewest(curves, at)
-		n := len(out.steps)
-		if ok && (n == 0 || newest.After(out.steps[n-1].newest)) {
-			out.steps = append(out.steps, step{at, newest})
-		}
-	}
-	return out
-}
-
-func oldestNewest(curves []Curve, at time.Time) (time.Time, bool) {
-	var oldest time.Time
-	for i, c := range curves {
-		newest, ok := c.newest(at)
-		if !ok {
-			return time.Time{}, false
-		}
-		if i == 0 || newest.Before(oldest) {
-			oldest = newest
-		}
-	}
-	return oldest, true
-}
-
-// newest returns the newest point usable at that time.
-func (c Curve) newest(at time.Time) (time.Time, bool) {
-	i, found := slices.BinarySearchFunc(c.steps, at, func(s step, t time.Time) int { return s.at.Compare(t) })
-	if !found {
-		i--
-	}
-	if i < 0 {
-		return time.Time{}, false
-	}
-	return c.steps[i].newest, true
-}
-
-// At returns the exposure at that time; false when there is no usable point.
-// A point from the future, left by a clock that was wrong, counts as age zero.
-func (c Curve) At(at time.Time) (time.Duration, bool) {
-	newest, ok := c.newest(at)
-	if !ok {
-		return 0, false
-	}
-	return max(at.Sub(newest), 0), true
+	return h
 }

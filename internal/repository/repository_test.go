@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -283,7 +284,13 @@ func (b *bench) read(t *testing.T, snap *Snapshot, sites []string, notify func(F
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("TEST_SEED=%s: %v", text, err)
+		}
+	}
+	t.Logf("TEST_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 

@@ -217,6 +217,7 @@ func (s *soaking) peace() {
 func (s *soaking) hostLost() {
 	s.t.Helper()
 	s.peace()
+	s.rebuilt = true
 	from := s.sites[s.rand.IntN(2)].Name
 	if err := os.RemoveAll(s.data); err != nil {
 		s.t.Fatal(err)

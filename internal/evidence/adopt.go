@@ -1,0 +1,91 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// adoptBatch is how many records are stored in one transaction.
+const adoptBatch = 1000
+
+// Adopt takes over a log of which a site kept everything, so that it goes on
+// where that ends. All is verified first to last: sequence, times, signatures
+// from the key that the first record names through each that was announced, and
+// that the whole has the checkpoint's root. The log must be empty.
+//
+// When the last key is the signer's, the log simply goes on. When it is another
+// one, and the signer is of the same log, the signer announces itself: that is
+// the break of a lost key. The error matches [ErrOtherKey] when the signer is of
+// another log: [PublicKey.Origin] of the checkpoint's says which key to make.
+func (l *Log) Adopt(envelopes iter.Seq2[[]byte, error], checkpoint []byte, by string) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	now := l.state()
+	if now.size > 0 {
+		return fmt.Errorf("take over an evidence log: %w", ErrNotEmpty)
+	}
+	at, err := peekCheckpoint(checkpoint)
+	if err != nil {
+		return fmt.Errorf("take over an evidence log: %w", err)
+	}
+	if at.Origin != now.signer.public.Origin {
+		return fmt.Errorf("take over the evidence log %s: %w: the key here is one of %s", at.Origin, ErrOtherKey, now.signer.public.Origin)
+	}
+	if err := l.store.ClearEvidence(); err != nil {
+		return fmt.Errorf("take over an evidence log: %w", err)
+	}
+	last, err := l.copy(envelopes, checkpoint, at)
+	if err != nil {
+		l.open = map[uint64]opened{}
+		return fmt.Errorf("take over an evidence log: %w", errors.Join(err, l.store.ClearEvidence()))
+	}
+	if last == now.signer.public {
+		return nil
+	}
+	_, err = l.write(now.signer, now.signer, signed(now.signer.public, by))
+	return err
+}
+
+// copy verifies and stores all records, the checkpoint with the last of them,
+// and returns the key that signed last.
+func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Checkpoint) (PublicKey, error) {
+	w := &walk{origin: at.Origin}
+	b := builder{reader: l.store.EvidenceHashes}
+	b.root = empty(nil).root
+	for sealed, err := range envelopes {
+		if err != nil {
+			return PublicKey{}, err
+		}
+		r, err := w.next(sealed, b.root)
+		if err == nil {
+			err = l.fit(r)
+		}
+		if err == nil {
+			err = b.add(r, sealed)
+		}
+		if err != nil {
+			return PublicKey{}, fmt.Errorf("record %d: %w", b.size, err)
+		}
+		l.follow(r)
+		if len(b.entries) == adoptBatch {
+			if err := l.store.AppendEvidence(nil, b.entries); err != nil {
+				return PublicKey{}, err
+			}
+			b.entries, b.fresh = nil, nil
+		}
+	}
+	if b.size != at.Size || b.root != at.Root {
+		return PublicKey{}, fmt.Errorf("%w: there are %d records with the root %v, and the checkpoint is of %d with %v", ErrDamaged, b.size, b.root, at.Size, at.Root)
+	}
+	if _, _, err := OpenCheckpoint(checkpoint, w.keys.current); err != nil {
+		return PublicKey{}, err
+	}
+	if err := l.store.AppendEvidence(checkpoint, b.entries); err != nil {
+		return PublicKey{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = state{signer: l.now.signer, size: b.size, root: b.root, last: w.last, head: checkpoint}
+	return w.keys.current, nil
+}

@@ -1,0 +1,84 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// ErrCheckpoint says: bytes are not a checkpoint, or not one that a known key of the
+// log signed.
+var ErrCheckpoint = errors.New("not a checkpoint of this evidence log")
+
+// Hash is a hash of the log's Merkle tree, as RFC 6962 defines them.
+type Hash = tlog.Hash
+
+// Checkpoint says what a log held: so many records, with that root.
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   Hash
+}
+
+// text is what is signed: three lines, as tlog-checkpoint of C2SP has them.
+func (c Checkpoint) text() string {
+	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
+}
+
+// sign returns the signed checkpoint, a note.
+func (c Checkpoint) sign(by *Signer) ([]byte, error) {
+	b, err := note.Sign(&note.Note{Text: c.text()}, by.note)
+	if err != nil {
+		return nil, fmt.Errorf("sign the checkpoint of %d records: %w", c.Size, err)
+	}
+	return b, nil
+}
+
+// OpenCheckpoint reads a checkpoint that one of the keys signed, and returns
+// that key.
+func OpenCheckpoint(signed []byte, keys ...PublicKey) (Checkpoint, PublicKey, error) {
+	var list []note.Verifier
+	for _, k := range keys {
+		v, err := k.verifier()
+		if err != nil {
+			return Checkpoint{}, PublicKey{}, err
+		}
+		list = append(list, v)
+	}
+	n, err := note.Open(signed, note.VerifierList(list...))
+	if err != nil {
+		return Checkpoint{}, PublicKey{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	c, err := parseCheckpoint(n.Text)
+	if err != nil {
+		return Checkpoint{}, PublicKey{}, err
+	}
+	for _, k := range keys {
+		if k.Origin == c.Origin && k.Origin == n.Sigs[0].Name && k.ID == fmt.Sprintf("%08x", n.Sigs[0].Hash) {
+			return c, k, nil
+		}
+	}
+	return Checkpoint{}, PublicKey{}, fmt.Errorf("%w: it is of log %q", ErrCheckpoint, c.Origin)
+}
+
+func parseCheckpoint(text string) (Checkpoint, error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return Checkpoint{}, fmt.Errorf("%w: it has not three lines", ErrCheckpoint)
+	}
+	c := Checkpoint{Origin: lines[0]}
+	var err1, err2 error
+	c.Size, err1 = strconv.ParseUint(lines[1], 10, 63)
+	c.Root, err2 = tlog.ParseHash(lines[2])
+	if err := errors.Join(err1, err2); err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	if c.text() != text {
+		return Checkpoint{}, fmt.Errorf("%w: it is not written as it should be", ErrCheckpoint)
+	}
+	return c, nil
+}

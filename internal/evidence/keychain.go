@@ -1,0 +1,71 @@
+package evidence
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+)
+
+// ErrSignature says: a record is not signed by the key that signs the log at its
+// place.
+var ErrSignature = errors.New("wrong signature")
+
+// operationSign is the operation of a key record after which another key signs.
+const operationSign = "sign"
+
+// keychain follows which key signs the log: the first record names the first
+// one, and a record that the old one signs names the next.
+type keychain struct {
+	current PublicKey // zero before the first record
+}
+
+// keyStep is what a record does to the chain.
+type keyStep int
+
+const (
+	keyStays keyStep = iota
+	keyFirst         // the log begins
+	keyNext          // the key before announced another
+	keyBreak         // a key announced itself: the one before was lost, or this one is a stranger's
+)
+
+// follow returns the key that a record must be signed with, and what the record
+// changes for the next one. It checks no signature.
+func (c *keychain) follow(keyID string, r *Record) (PublicKey, keyStep, error) {
+	var announced PublicKey
+	if r.Act == ActKey && r.Phase == Event && r.Key != nil && r.Key.Operation == operationSign {
+		var err error
+		if announced, err = ParsePublicKey(r.Key.Public); err != nil {
+			return PublicKey{}, 0, fmt.Errorf("%w: %w", ErrSignature, err)
+		}
+	}
+	by, step := c.current, keyStays
+	switch {
+	case c.current == PublicKey{}:
+		if announced == (PublicKey{}) {
+			return PublicKey{}, 0, fmt.Errorf("%w: the first record must say which key signs", ErrSignature)
+		}
+		by, step = announced, keyFirst
+	case announced == PublicKey{}:
+	case announced.Origin != c.current.Origin:
+		return PublicKey{}, 0, fmt.Errorf("%w: it names a key of another log, %s", ErrSignature, announced.Origin)
+	case keyID == announced.ID && keyID != c.current.ID:
+		by, step = announced, keyBreak
+	default:
+		step = keyNext
+	}
+	if keyID != by.ID {
+		return PublicKey{}, 0, fmt.Errorf("%w: it is signed with key %s, and %s signs the log here", ErrSignature, keyID, by.ID)
+	}
+	if step != keyStays {
+		c.current = announced
+	}
+	return by, step, nil
+}
+
+func (e envelope) signedBy(k PublicKey) error {
+	if !ed25519.Verify(k.key[:], preAuth(e.payload), e.signature) {
+		return fmt.Errorf("%w: it does not fit key %s", ErrSignature, k.ID)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrKeyLost says: the log holds records, and the file with the key that signs
+// it is gone.
+var ErrKeyLost = errors.New("the key that signs the evidence log is gone")
+
+// nextSuffix is added to a key's file for the one that is about to follow it.
+const nextSuffix = ".next"
+
+// ReadKeyFile reads a private key from its file. The error matches
+// [fs.ErrNotExist] when there is none.
+func ReadKeyFile(path string) (*Signer, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key of the evidence log: %w", err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	s, err := ParseSigner(strings.Join(lines, "\n"))
+	if err != nil {
+		return nil, fmt.Errorf("key of the evidence log: %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// WriteKeyFile writes a private key into a new file that only its owner may
+// read, and returns when it is on disk. The error matches [fs.ErrExist] when
+// there is a file of that name.
+func WriteKeyFile(path string, s *Signer) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("key of the evidence log: %w", err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "# key that signs the evidence log of backupd; it opens no backup\n# public key: %s\n%s\n", s.public, s.private)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncFolder(path)
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// OpenWithKeyFile opens the log that a store holds with the key in a file. For
+// an empty log the key is made when there is none. A rotation that a crash cut
+// short is brought to its end. The error matches [ErrKeyLost] when the log holds
+// records and the file is gone, [ErrOtherKey] when it holds another key.
+func OpenWithKeyFile(o Options, path string) (*Log, error) {
+	origin, keyID, err := StoredOrigin(o.Store)
+	if err != nil {
+		return nil, fmt.Errorf("open the evidence log: %w", err)
+	}
+	if err := finishRotation(path, keyID); err != nil {
+		return nil, err
+	}
+	o.Signer, err = ReadKeyFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if origin != "" {
+			return nil, fmt.Errorf("open the evidence log %s: %w: %s: put the file back from its copy, or go on with a new key, "+
+				"which every audit will show, by 'backupd audit key --start-over'", origin, ErrKeyLost, path)
+		}
+		o.Signer, err = makeKeyFile(path, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if origin != "" && (o.Signer.public.Origin != origin || o.Signer.public.ID != keyID) {
+		return nil, fmt.Errorf("open the evidence log %s: %w: it was signed last with key %s, and %s holds %s of %s: put the right file back, or move it "+
+			"away and go on with a new key, which every audit will show, by 'backupd audit key --start-over'",
+			origin, ErrOtherKey, keyID, path, o.Signer.public.ID, o.Signer.public.Origin)
+	}
+	return Open(o)
+}
+
+// MakeKeyFile makes the key for a log that holds nothing yet, unless its file is
+// there, and returns its public part.
+func MakeKeyFile(path string) (k PublicKey, made bool, err error) {
+	s, err := ReadKeyFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s, err = makeKeyFile(path, "")
+		made = err == nil
+	}
+	if err != nil {
+		return PublicKey{}, false, err
+	}
+	return s.public, made, nil
+}
+
+// makeKeyFile makes a key for a log, or for a new one when origin is empty.
+func makeKeyFile(path, origin string) (*Signer, error) {
+	if origin == "" {
+		var err error
+		if origin, err = NewOrigin(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := NewSigner(origin)
+	if err != nil {
+		return nil, err
+	}
+	return s, WriteKeyFile(path, s)
+}
+
+// RotateKeyFile puts a new key to use, for the log and in its file. Whatever
+// moment a crash comes at, the next [OpenWithKeyFile] finds the right one.
+func (l *Log) RotateKeyFile(path, by string) error {
+	if err := os.Remove(path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("rotate the key of the evidence log: %w", err)
+	}
+	next, err := makeKeyFile(path+nextSuffix, l.Origin())
+	if err != nil {
+		return fmt.Errorf("rotate the key of the evidence log: %w", err)
+	}
+	if err := l.Rotate(next, by); err != nil {
+		return fmt.Errorf("rotate the key of the evidence log: %w", err)
+	}
+	if err := errors.Join(os.Rename(path+nextSuffix, path), syncFolder(path)); err != nil {
+		return fmt.Errorf("the key of the evidence log is rotated, but could not be put in its place: %w", err)
+	}
+	return nil
+}
+
+// finishRotation puts the next key in its place when it signed the log already,
+// and removes it when it did not.
+func finishRotation(path, keyID string) error {
+	next, err := ReadKeyFile(path + nextSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && next.public.ID == keyID {
+		return errors.Join(os.Rename(path+nextSuffix, path), syncFolder(path))
+	}
+	// One that cannot be read was not written to its end, and signed nothing.
+	if err := os.Remove(path + nextSuffix); err != nil {
+		return fmt.Errorf("key of the evidence log: %w", err)
+	}
+	return nil
+}
+
+// StartOverWithKeyFile makes a new key for the log that a store holds, because
+// the one before is lost, and writes it to its file, which must not exist.
+func StartOverWithKeyFile(o Options, path, by string) (*Log, error) {
+	origin, _, err := StoredOrigin(o.Store)
+	if err != nil {
+		return nil, fmt.Errorf("start over with the evidence log: %w", err)
+	}
+	if o.Signer, err = makeKeyFile(path, origin); err != nil {
+		return nil, err
+	}
+	if origin == "" {
+		return Open(o)
+	}
+	return StartOver(o, by)
+}

@@ -1,0 +1,133 @@
+package evidence
+
+import (
+	"fmt"
+	"iter"
+	"time"
+)
+
+// pageSize is how many envelopes are read in one transaction.
+const pageSize = 256
+
+// Records returns the records with from ≤ sequence < to, in order. What is
+// stored is taken as it is: [Verify] checks, this reads.
+func (l *Log) Records(from, to uint64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for e, err := range l.Envelopes(from, to) {
+			var r Record
+			if err == nil {
+				r, err = decodeRecord(e)
+			}
+			if err == nil && r.Sequence != from {
+				err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, from)
+			}
+			from++
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Envelopes returns the exact bytes of the records with from ≤ sequence < to.
+func (l *Log) Envelopes(from, to uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for to = min(to, l.Size()); from < to; {
+			page, err := l.store.EvidenceEnvelopes(from, int(min(pageSize, to-from)))
+			if err == nil && len(page) == 0 {
+				err = fmt.Errorf("%w: record %d is not there", ErrDamaged, from)
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("read the evidence log: %w", err))
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			from += uint64(len(page))
+		}
+	}
+}
+
+// Find returns the records of an act that were written in from ≤ time < to, in
+// order. An empty function means all, a zero time no bound.
+func (l *Log) Find(act Act, function string, from, to time.Time) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		found, err := l.store.FindEvidence(act, function, from, to)
+		if err != nil {
+			yield(Record{}, fmt.Errorf("search the evidence log: %w", err))
+			return
+		}
+		for _, n := range found {
+			r, err := l.read(n)
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Unfinished returns the intents without a result, in order. While an act runs
+// its intent is one of them; at the start of a program all are of acts that the
+// end of an earlier one cut short.
+func (l *Log) Unfinished() ([]Record, error) {
+	found, err := l.store.UnfinishedEvidence()
+	if err != nil {
+		return nil, fmt.Errorf("search the evidence log: %w", err)
+	}
+	var out []Record
+	for _, n := range found {
+		r, err := l.read(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// EndUnfinished ends each intent without a result as cut short, and returns
+// them. It is for the start of a program, when nothing runs.
+func (l *Log) EndUnfinished() ([]Record, error) {
+	cut, err := l.Unfinished()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range cut {
+		err := l.End(r.Sequence, Record{Act: r.Act, Function: r.Function, Outcome: CutShort, Error: "the program ended before this did", By: r.By})
+		if err != nil {
+			return nil, fmt.Errorf("end record %d: %w", r.Sequence, err)
+		}
+	}
+	return cut, nil
+}
+
+// read returns one record.
+func (l *Log) read(sequence uint64) (Record, error) {
+	page, err := l.store.EvidenceEnvelopes(sequence, 1)
+	if err == nil && len(page) == 0 {
+		err = fmt.Errorf("%w: it is not there", ErrDamaged)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("read record %d of the evidence log: %w", sequence, err)
+	}
+	r, err := decodeRecord(page[0])
+	if err == nil && r.Sequence != sequence {
+		err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, sequence)
+	}
+	return r, err
+}
+
+func decodeRecord(sealed []byte) (Record, error) {
+	e, err := unseal(sealed)
+	if err != nil {
+		return Record{}, err
+	}
+	s, err := decodeStatement(e.payload)
+	if err != nil {
+		return Record{}, err
+	}
+	return s.Predicate, nil
+}

@@ -1,0 +1,216 @@
+package objective
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// drawHistory draws points and policies on whole seconds.
+func drawHistory(t *rapid.T) (History, []Point) {
+	points := drawPoints(t)
+	h := historyOf(points)
+	from := 0
+	for range rapid.IntRange(0, 3).Draw(t, "policies") {
+		from += rapid.IntRange(0, 20).Draw(t, "from")
+		h.Policies = append(h.Policies, Policy{
+			From: at(from), RPO: time.Duration(rapid.IntRange(0, 20).Draw(t, "rpo")) * time.Second,
+			ProveEvery: time.Duration(rapid.IntRange(0, 8).Draw(t, "prove")) * time.Second,
+			Sites:      rapid.SampledFrom([][]string{{"onsite"}, {"onsite", "cloud"}, {"cloud", "onsite", "far"}}).Draw(t, "sites"),
+		})
+	}
+	return h, points
+}
+
+// model judges the cell of one second by the definitions alone.
+type model struct {
+	points   []Point
+	policies []Policy
+}
+
+func (m model) policy(mid time.Time) (in Policy) {
+	for _, p := range m.policies {
+		if !p.From.After(mid) {
+			in = p
+		}
+	}
+	return in
+}
+
+// exposure is the age of the newest point in a view, and whether there is one.
+func (m model) exposure(v View, sites []string, mid time.Time) (time.Duration, bool) {
+	var ages []time.Duration
+	for _, site := range sites {
+		age, ok := sampled(m.points, func(p Point, at time.Time) bool {
+			if v.Proven {
+				return has(p.Proven, site, at)
+			}
+			return has(p.Durable, site, at)
+		}, mid)
+		switch {
+		case v.Scope == ScopeSite && site == v.Site:
+			return age, ok
+		case v.Scope == ScopeAll && !ok:
+			return 0, false
+		case ok:
+			ages = append(ages, age)
+		}
+	}
+	if len(ages) == 0 || v.Scope == ScopeSite {
+		return 0, false
+	}
+	if v.Scope == ScopeAny {
+		return slices.Min(ages), true
+	}
+	return slices.Max(ages), true
+}
+
+func (m model) limit(v View, p Policy) (time.Duration, bool) {
+	if p.RPO == 0 || v.Scope == ScopeSite && !slices.Contains(p.Sites, v.Site) || v.Proven && p.ProveEvery == 0 {
+		return 0, false
+	}
+	if !v.Proven {
+		return p.RPO, true
+	}
+	n := 1
+	if v.Scope != ScopeAny {
+		n = len(p.Sites)
+	}
+	return p.RPO + time.Duration(2*n)*p.ProveEvery, true
+}
+
+// judged is what the model finds of a view.
+type judged struct {
+	measured, judged, broken, none int // seconds
+	worst                          time.Duration
+	teeth                          []tooth
+}
+
+func (m model) judge(t *rapid.T, f Figures, from, to int) (j judged) {
+	half := 500 * time.Millisecond
+	for s := from; s < to; s++ {
+		mid := at(s).Add(half)
+		p := m.policy(mid)
+		if p.RPO == 0 || f.Scope == ScopeSite && !slices.Contains(p.Sites, f.Site) {
+			continue
+		}
+		j.measured++
+		age, ok := m.exposure(f.View, p.Sites, mid)
+		if ok {
+			j.worst = max(j.worst, age+half)
+			j.teeth = append(j.teeth, tooth{age - half, age + half})
+		} else {
+			j.none++
+		}
+		limit, promised := m.limit(f.View, p)
+		if !promised {
+			continue
+		}
+		j.judged++
+		bad := !ok || age > limit
+		if bad {
+			j.broken++
+		}
+		v := covering(f.Violations, mid)
+		if bad != (v != nil) {
+			t.Fatalf("%v at %v: age %v, %v against %v, but violations %+v", f.View, mid, age, ok, limit, f.Violations)
+		}
+		if v != nil && (v.Limit != limit || ok && v.Peak < age+half || !ok && !v.Unprotected || len(v.Causes) == 0) {
+			t.Fatalf("%v at %v: age %v, %v against %v is not in %+v", f.View, mid, age, ok, limit, v)
+		}
+	}
+	return j
+}
+
+func TestAssessmentAgainstTheModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h, points := drawHistory(t)
+		from := rapid.IntRange(-2, 55).Draw(t, "from")
+		to := rapid.IntRange(from+1, 62).Draw(t, "to")
+		a := Assess(h, at(from), at(to))
+		m := model{points, h.Policies}
+		for s := from; s < to; s++ {
+			if p := m.policy(at(s)); p.RPO > 0 {
+				if !a.Since.Equal(at(s)) {
+					t.Fatalf("judged since %v, want %v", a.Since, at(s))
+				}
+				break
+			}
+		}
+		for _, f := range a.Views {
+			checkFigures(t, f, m.judge(t, f, from, to))
+		}
+		if len(a.Views) > 0 != !a.Since.IsZero() {
+			t.Fatalf("%d views, since %v", len(a.Views), a.Since)
+		}
+	})
+}
+
+func checkFigures(t *rapid.T, f Figures, want judged) {
+	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	if f.Judged != seconds(want.judged) || f.Measured != seconds(want.measured) || f.Broken != seconds(want.broken) ||
+		f.Unprotected != seconds(want.none) || f.Maximum != want.worst {
+		t.Fatalf("%v: %+v, want %+v", f.View, f, want)
+	}
+	if want.judged > 0 && math.Abs(f.Attainment-(1-float64(want.broken)/float64(want.judged))) > 1e-9 {
+		t.Fatalf("%v: attainment %v, want %d of %d broken", f.View, f.Attainment, want.broken, want.judged)
+	}
+	// 1 % of n seconds is n × 10 ms; what is unprotected takes of that.
+	budget := time.Duration(want.measured)*10*time.Millisecond - seconds(want.none)
+	if f.Unbounded != (budget < 0) {
+		t.Fatalf("%v: unbounded %v with a budget of %v", f.View, f.Unbounded, budget)
+	}
+	if !f.Unbounded && (above(want.teeth, f.P99) > budget || f.P99 > 0 && above(want.teeth, f.P99-1) <= budget) {
+		t.Fatalf("%v: p99 %v is above for %v, budget %v", f.View, f.P99, above(want.teeth, f.P99), budget)
+	}
+}
+
+// TestHistoryIsNotJudgedAnew: a policy that comes later changes nothing of what
+// was judged before it.
+func TestHistoryIsNotJudgedAnew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h, _ := drawHistory(t)
+		until := rapid.IntRange(1, 60).Draw(t, "until")
+		before := Assess(h, at(0), at(until))
+		h.Policies = slices.DeleteFunc(h.Policies, func(p Policy) bool { return !p.From.Before(at(until)) })
+		h.Policies = append(h.Policies, Policy{From: at(until), RPO: time.Second, Sites: []string{"elsewhere"}})
+		after := Assess(h, at(0), at(until))
+		if len(before.Views) != len(after.Views) {
+			t.Fatalf("%d views, then %d", len(before.Views), len(after.Views))
+		}
+		for i, f := range before.Views {
+			g := after.Views[i]
+			if f.View != g.View || f.Broken != g.Broken || f.P99 != g.P99 || f.Maximum != g.Maximum || len(f.Violations) != len(g.Violations) {
+				t.Fatalf("%+v, then %+v", f, g)
+			}
+		}
+	})
+}
+
+// TestP99OfASawtooth: with teeth from 2 to 17 minutes the exposure exceeds x
+// for 17 − x of 15 minutes, so 1 % of the time is 9 seconds below the peak.
+func TestP99OfASawtooth(t *testing.T) {
+	h := History{Policies: []Policy{{From: t0, RPO: 15 * time.Minute, Sites: []string{"onsite"}}}}
+	for i := range 200 {
+		c := t0.Add(time.Duration(i-1) * 15 * time.Minute)
+		h.Add(Point{Consistent: c, Durable: map[string]time.Time{"onsite": c.Add(2 * time.Minute)}})
+	}
+	a := Assess(h, t0, t0.Add(1500*time.Minute))
+	f := a.Views[0]
+	if f.P99 != 17*time.Minute-9*time.Second || f.Maximum != 17*time.Minute || math.Abs(f.Attainment-13.0/15) > 1e-9 || len(f.Violations) != 100 {
+		t.Errorf("p99 %v, maximum %v, attainment %v, %d violations", f.P99, f.Maximum, f.Attainment, len(f.Violations))
+	}
+}
+
+func TestNothingPromisedIsNothingJudged(t *testing.T) {
+	h := historyOf([]Point{{Consistent: at(0), Durable: map[string]time.Time{"onsite": at(1)}}})
+	for _, policies := range [][]Policy{nil, {{From: at(10), RPO: time.Minute, Sites: []string{"onsite"}}}, {{From: at(0), Sites: []string{"onsite"}}}} {
+		h.Policies = policies
+		if a := Assess(h, at(0), at(10)); !a.Since.IsZero() || len(a.Views) > 0 || len(a.Parts) > 0 {
+			t.Errorf("with %v: %+v", policies, a)
+		}
+	}
+}
