@@ -48,6 +48,7 @@ type Engine struct {
 	taker      *snapshot.Taker
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
+	suspectLog suspectLog // nil: suspicions are not taken down
 
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter

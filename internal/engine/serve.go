@@ -23,6 +23,7 @@ import (
 func (e *Engine) Serve(ctx context.Context) error {
 	e.sweepScratch(ctx)
 	e.reportCutShort()
+	e.pinAll(ctx)
 	e.startUploads(ctx)
 	var others errgroup.Group
 	defer func() { _ = others.Wait() }() // none returns an error

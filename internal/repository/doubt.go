@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,35 +43,41 @@ func newerPoint(a, b SnapshotInfo) bool {
 	return a.ID > b.ID
 }
 
-// Doubt returns what is not judged about the recovery points of a function.
-// Those that are given up cast no doubt any more.
-func (r *Repository) Doubt(function string) (d Doubt, err error) {
+// Suspects returns the recovery points of a function that looked wrong when they
+// were taken, judged or not, newest first.
+func (r *Repository) Suspects(function string) (out []SnapshotInfo, err error) {
 	suspects, err := r.catalog.Suspects(function)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
 	for _, s := range suspects {
 		info, err := r.info(s)
 		if err != nil {
-			return d, err
+			return nil, err
 		}
-		if info.Open() && info.Condemned.IsZero() {
-			d.Open = append(d.Open, info)
+		out = append(out, info)
+	}
+	slices.SortFunc(out, func(a, b SnapshotInfo) int {
+		return cmp.Or(b.RecoveryPoint.Compare(a.RecoveryPoint), cmp.Compare(b.ID, a.ID))
+	})
+	return out, nil
+}
+
+// Doubt returns what is not judged about the recovery points of a function.
+// Those that are given up cast no doubt any more.
+func (r *Repository) Doubt(function string) (d Doubt, err error) {
+	suspects, err := r.Suspects(function)
+	if err != nil {
+		return d, err
+	}
+	for _, s := range suspects {
+		if s.Open() && s.Condemned.IsZero() {
+			d.Open = append(d.Open, s)
 		}
 	}
 	if len(d.Open) == 0 {
 		return d, nil
 	}
-	slices.SortFunc(d.Open, func(a, b SnapshotInfo) int {
-		switch {
-		case newerPoint(a, b):
-			return -1
-		case newerPoint(b, a):
-			return 1
-		default:
-			return 0
-		}
-	})
 	oldest := d.Open[len(d.Open)-1]
 	err = r.Snapshots(function, func(s SnapshotInfo) bool {
 		if newerPoint(oldest, s) && s.Holders() > 0 && s.Condemned.IsZero() {

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	server.KeyOperations
 	server.InspectOperations
+	server.SuspectOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)
