@@ -68,6 +68,9 @@ func (a *app) showRebuilt(r *repository.Rebuilt) error {
 	if q := r.Requests; q != nil {
 		fmt.Fprintf(&b, " with %s reads and %s writes, %s received", show.Count(q.Reads), show.Count(q.Writes), show.Bytes(q.Received))
 	}
+	if r.Evidence > 0 {
+		fmt.Fprintf(&b, ", and %s of evidence", show.Plural(r.Evidence, "object"))
+	}
 	b.WriteByte('\n')
 	for _, l := range r.Lost {
 		a.showLost(&b, l)

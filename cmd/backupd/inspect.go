@@ -98,6 +98,8 @@ func (a *app) showInspection(i *repository.Inspection) error {
 		a.showCommit(&b, i.Commit)
 	case i.Mark != nil:
 		showMark(&b, i.Mark)
+	case i.Evidence != nil:
+		fmt.Fprintf(&b, "  records %d to %d of the log of evidence %s, in the clear\n", i.Evidence.First, i.Evidence.Last, i.Evidence.Log)
 	case i.Wrapped != nil:
 		a.showWrapped(&b, i)
 	case i.Repository != nil:

@@ -36,7 +36,7 @@ func verifyOutcome(results []verify.Result, err error) error {
 		case r.Difference && !errors.Is(err, engine.ErrDifference):
 			err = errors.Join(fmt.Errorf("function %s at site %s: %w", r.Function, r.Site, engine.ErrDifference), err)
 		case !r.Passed && err == nil:
-			err = fmt.Errorf("function %s at site %s: not proven: %s", r.Function, r.Site, r.Error)
+			err = fmt.Errorf("function %s at site %s: not proven: %s", r.Function, r.Site, r.Unmet())
 		}
 	}
 	return err

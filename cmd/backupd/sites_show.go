@@ -33,7 +33,7 @@ func (a *app) showSiteReport(b *strings.Builder, s engine.Sites, site engine.Sit
 	}
 	fmt.Fprintf(b, "%s (%s)  %s\n", a.style.Bold(site.Site), site.Kind, state)
 	line := func(name, text string) { fmt.Fprintf(b, "  %-16s %s\n", name, text) }
-	line("waiting", waiting(site.WaitingObjects, site.WaitingBytes, site.WaitingSnapshots))
+	line("waiting", waiting(site))
 	line("lag", a.lag(site))
 	line("last contact", unknownOr(show.TimeAgo(site.LastContact, s.Time)))
 	line("last comparison", unknownOr(show.TimeAgo(site.LastComparison, s.Time)))
@@ -66,13 +66,16 @@ func (a *app) showFaults(b *strings.Builder, faults []engine.SiteFault, count in
 	}
 }
 
-func waiting(objects, bytes, snapshots int64) string {
-	if objects == 0 {
+func waiting(site engine.SiteReport) string {
+	if site.WaitingObjects == 0 {
 		return "nothing"
 	}
-	text := show.Plural(int(objects), "object") + ", " + show.Bytes(bytes)
-	if snapshots > 0 {
-		text += ", " + show.Plural(int(snapshots), "snapshot")
+	text := show.Plural(int(site.WaitingObjects), "object") + ", " + show.Bytes(site.WaitingBytes)
+	if n := site.WaitingSnapshots; n > 0 {
+		text += ", " + show.Plural(int(n), "snapshot")
+	}
+	if n := site.WaitingEvidence; n > 0 {
+		text += ", " + show.Plural(int(n), "object") + " of evidence"
 	}
 	return text
 }

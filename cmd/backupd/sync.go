@@ -70,7 +70,7 @@ func (a *app) showSync(results []engine.SyncResult) error {
 			}
 			row = append(row, text)
 		}
-		table.Row(append(row, show.Count(int64(r.FaultCount)), waiting(r.WaitingObjects, r.WaitingBytes, 0))...)
+		table.Row(append(row, show.Count(int64(r.FaultCount)), waiting(engine.SiteReport{WaitingObjects: r.WaitingObjects, WaitingBytes: r.WaitingBytes}))...)
 	}
 	if table.Empty() {
 		return nil

@@ -45,7 +45,7 @@ out.`,
 	f := cmd.Flags()
 	f.StringVar(&req.Snapshot, "snapshot", "", "prove this snapshot, by its `ID` or the beginning of it (default the newest)")
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
-	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L5 (default what is configured for the function)")
+	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6 (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
 	complete(cmd, "snapshot")
 	complete(cmd, "level", levels()...)
@@ -119,13 +119,26 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	if len(r.Phases) > 0 {
 		fmt.Fprintf(b, "  time             %s\n", phases(r.Phases))
 	}
-	for _, c := range r.Checks {
-		if !c.Passed {
-			fmt.Fprintf(b, "  %s   %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, c.Detail)
-		}
-	}
+	a.showChecks(b, r)
 	if r.Error != "" {
 		fmt.Fprintf(b, "  %s    %s\n", a.style.Bad("error"), show.Text(r.Error))
+	}
+}
+
+// showChecks shows what is not as it should be, and all of the function's own
+// checks.
+func (a *app) showChecks(b *strings.Builder, r verify.Result) {
+	for _, c := range r.Checks {
+		switch {
+		case c.Status == verify.Fail:
+			fmt.Fprintf(b, "  %s   %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, show.Text(c.Detail))
+		case c.Status == verify.Inconclusive:
+			fmt.Fprintf(b, "  %s   %s %s: %s\n", a.style.Bad("OPEN"), c.Level, c.Name, show.Text(c.Detail))
+		case c.Status == verify.Skipped:
+			fmt.Fprintf(b, "  %s  %s %s: %s\n", a.style.Warn("skipped"), c.Level, c.Name, show.Text(c.Detail))
+		case c.Definition != "":
+			fmt.Fprintf(b, "  check            %s: %s\n", c.Name, show.Text(c.Detail))
+		}
 	}
 }
 

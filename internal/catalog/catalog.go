@@ -42,7 +42,7 @@ var (
 	bucketSpooled   = []byte("spooled")   // object name → number of outboxes that wait for it
 	bucketFaults    = []byte("faults")    // site → object name → Fault
 	bucketCopies    = []byte("copies")    // site → object name → Copy
-	bucketObjects   = []byte("objects")   // name → Object: commits, marks, keys
+	bucketObjects   = []byte("objects")   // name → Object: commits, marks, keys, evidence
 	bucketNeeds     = []byte("needs")     // commit name → ordinals of the packs that it names
 	bucketManifests = []byte("manifests") // commit name → what it says of its snapshot
 	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
@@ -111,7 +111,10 @@ func (c *Catalog) prepare() error {
 		}
 		switch {
 		case len(v) == 8 && binary.BigEndian.Uint64(v) == formatVersion:
-			return nil
+			return eachSite(tx, func(site string) error {
+				_, err := makeBox(tx, site) // an older release knew fewer queues
+				return err
+			})
 		case len(v) == 8 && binary.BigEndian.Uint64(v) == 1:
 			return migrate(tx)
 		}

@@ -221,7 +221,7 @@ func condemnCommit(tx *bbolt.Tx, name string, at time.Time) error {
 	if errors.Is(err, ErrNotFound) || err == nil && !o.Condemned.IsZero() {
 		return nil
 	}
-	if err != nil {
+	if err != nil || o.Kind != KindCommit { // a mark may say so of anything
 		return err
 	}
 	o.Condemned = at.UTC()

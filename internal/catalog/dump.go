@@ -17,7 +17,7 @@ import (
 
 // Dump writes what the catalog knows of the repository as lines of text, in one
 // order whatever the order in which it came to know it: packs, what of them is
-// condemned, where each chunk lies, commits, marks and keys, what commits name,
+// condemned, where each chunk lies, commits, marks, keys and evidence, what commits name,
 // snapshots, keys in use. Two catalogs of sites that hold the same write the
 // same.
 //

@@ -11,7 +11,7 @@ import (
 )
 
 // Object is what the catalog remembers of an object that is no pack: a commit,
-// a mark, a wrapped key.
+// a mark, a wrapped key, evidence.
 type Object struct {
 	Kind     string   `json:"kind"`
 	Name     string   `json:"-"`
@@ -42,7 +42,7 @@ func getObject(tx *bbolt.Tx, name string) (Object, error) {
 	return o, json.Unmarshal(v, &o)
 }
 
-// AddObject remembers a mark or a key and queues it for the sites named. Adding
+// AddObject remembers a mark, a key or evidence and queues it for the sites named. Adding
 // it again adds nothing.
 func (c *Catalog) AddObject(o Object, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error { return addObject(tx, o, sites) })
@@ -62,7 +62,7 @@ func addObject(tx *bbolt.Tx, o Object, sites []string) error {
 	return enqueue(tx, sites, o.entry())
 }
 
-// Object returns what is known of a commit, a mark or a key, or an error that
+// Object returns what is known of a commit, a mark, a key or evidence, or an error that
 // matches [ErrNotFound].
 func (c *Catalog) Object(name string) (o Object, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
@@ -82,6 +82,23 @@ func (c *Catalog) LastObject(prefix string) (name string, err error) {
 		return nil
 	})
 	return name, err
+}
+
+// ObjectsBelow returns the commits, marks, keys or evidence whose names begin
+// with prefix, in the order of their names.
+func (c *Catalog) ObjectsBelow(prefix string) (out []Object, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		cur := tx.Bucket(bucketObjects).Cursor()
+		for k, v := cur.Seek([]byte(prefix)); strings.HasPrefix(string(k), prefix) && k != nil; k, v = cur.Next() {
+			o := Object{Name: string(k)}
+			if err := json.Unmarshal(v, &o); err != nil {
+				return err
+			}
+			out = append(out, o)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Objects returns all commits, marks or keys in the order of their names.
@@ -182,21 +199,18 @@ func (c *Catalog) Holdings(site, after string, limit int) (out []Holding, err er
 			tx: tx, site: site, limit: limit,
 			copies: tx.Bucket(bucketCopies).Bucket([]byte(site)), faults: tx.Bucket(bucketFaults).Bucket([]byte(site)),
 		}
-		// Commits, marks and keys sort before packs.
-		if after < packPrefix {
-			if err := h.objects(after); err != nil {
-				return err
-			}
-			after = packPrefix
-		}
-		err := h.packs(after)
+		err := h.all(after)
 		out = h.out
 		return err
 	})
 	return out, err
 }
 
-const packPrefix = "p/"
+const (
+	packPrefix = "p/"
+	// behindPacks comes behind the name of every pack.
+	behindPacks = "p0"
+)
 
 // holder collects holdings.
 type holder struct {
@@ -219,13 +233,33 @@ func (h *holder) add(e Entry, condemned bool) {
 	h.out = append(h.out, held)
 }
 
-func (h *holder) objects(after string) error {
+// all goes through everything in the order of the names: commits, marks and keys
+// sort before packs, evidence behind them.
+func (h *holder) all(after string) error {
+	if after < packPrefix {
+		if err := h.objects(after, packPrefix); err != nil {
+			return err
+		}
+		after = packPrefix
+	}
+	if after < behindPacks {
+		if err := h.packs(after); err != nil {
+			return err
+		}
+		after = behindPacks
+	}
+	return h.objects(after, "")
+}
+
+// objects adds what is no pack and comes behind one name and before another; all
+// when that is empty.
+func (h *holder) objects(after, before string) error {
 	cur := h.tx.Bucket(bucketObjects).Cursor()
 	k, v := cur.Seek([]byte(after))
 	if string(k) == after {
 		k, v = cur.Next()
 	}
-	for ; k != nil && len(h.out) < h.limit; k, v = cur.Next() {
+	for ; k != nil && len(h.out) < h.limit && (before == "" || string(k) < before); k, v = cur.Next() {
 		o := Object{Name: string(k)}
 		if err := json.Unmarshal(v, &o); err != nil {
 			return err

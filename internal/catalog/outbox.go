@@ -12,10 +12,11 @@ import (
 
 // Kinds of objects.
 const (
-	KindPack   = "pack"
-	KindCommit = "commit"
-	KindMark   = "mark"
-	KindKey    = "key"
+	KindPack     = "pack"
+	KindCommit   = "commit"
+	KindMark     = "mark"
+	KindKey      = "key"
+	KindEvidence = "evidence"
 )
 
 // Entry is an object that waits to be written to one site.
@@ -29,16 +30,17 @@ type Entry struct {
 }
 
 // The outbox of a site holds what waits for it, numbered in the order in which
-// it came: packs, keys, and apart from them commits with marks, so that the
-// newest commit is found at once. names leads from an object's name to its kind
+// it came: packs, keys, evidence, and apart from them commits with marks, so
+// that the newest commit is found at once. names leads from an object's name to its kind
 // and number.
 var (
-	boxPacks   = []byte("packs")   // sequence → Entry
-	boxKeys    = []byte("keys")    // sequence → Entry
-	boxCommits = []byte("commits") // sequence → Entry, marks among them
-	boxNames   = []byte("names")   // name → sequence ‖ kind
+	boxPacks    = []byte("packs")    // sequence → Entry
+	boxKeys     = []byte("keys")     // sequence → Entry
+	boxCommits  = []byte("commits")  // sequence → Entry, marks among them
+	boxEvidence = []byte("evidence") // sequence → Entry
+	boxNames    = []byte("names")    // name → sequence ‖ kind
 
-	boxQueues = [][]byte{boxPacks, boxKeys, boxCommits}
+	boxQueues = [][]byte{boxPacks, boxKeys, boxCommits, boxEvidence}
 )
 
 func queueOf(kind string) []byte {
@@ -47,6 +49,8 @@ func queueOf(kind string) []byte {
 		return boxPacks
 	case KindKey:
 		return boxKeys
+	case KindEvidence:
+		return boxEvidence
 	default:
 		return boxCommits
 	}
@@ -135,12 +139,13 @@ func addHolders(tx *bbolt.Tx, name string, n int) error {
 	return spooled.Put([]byte(name), be64(uint64(count)))
 }
 
-// Next returns what to send to a site now, at most limit objects, which may go
+// Next returns what to send to a site now, some limit objects, which may go
 // in any order among themselves. A commit comes alone, and only when nothing
 // that it names waits any more: what a site holds is then always whole. The
 // newest commit goes first, with what it needs, so that the exposure of a site
 // that was away falls quickly. Keys go before everything; a mark when nothing
-// older than it waits.
+// older than it waits. Evidence waits for commits, and then goes with packs, one
+// object with each lot of them: neither waits for all of the other.
 func (c *Catalog) Next(site string, limit int) (out []Entry, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
 		box := tx.Bucket(bucketOutbox).Bucket([]byte(site))
@@ -154,10 +159,20 @@ func (c *Catalog) Next(site string, limit int) (out []Entry, err error) {
 			return err
 		}
 		faults := tx.Bucket(bucketFaults).Bucket([]byte(site))
-		if out, err = nextCommit(tx, box, faults, limit); err != nil || len(out) > 0 {
+		if out, err = nextCommit(tx, box, faults, limit); err != nil || len(out) > 0 && out[0].Kind == KindCommit {
 			return err
 		}
-		out, err = oldest(box.Bucket(boxPacks), limit)
+		if len(out) == 0 {
+			if out, err = oldest(box.Bucket(boxPacks), limit); err != nil {
+				return err
+			}
+		}
+		along := limit
+		if len(out) > 0 {
+			along = 1
+		}
+		evidence, err := oldest(box.Bucket(boxEvidence), along)
+		out = append(out, evidence...)
 		return err
 	})
 	if err != nil {
@@ -260,8 +275,9 @@ func decodeEntry(key, value []byte) (Entry, error) {
 type Backlog struct {
 	Objects int
 	Bytes   int64
-	// Commits are the snapshots among it.
-	Commits int
+	// Commits are the snapshots among it, Evidence the objects of evidence.
+	Commits  int
+	Evidence int
 }
 
 // Backlog returns how much waits for a site.
@@ -274,8 +290,11 @@ func (c *Catalog) Backlog(site string) (b Backlog, err error) {
 		return eachEntry(box, func(e Entry) error {
 			b.Objects++
 			b.Bytes += e.Size
-			if e.Kind == KindCommit {
+			switch e.Kind {
+			case KindCommit:
 				b.Commits++
+			case KindEvidence:
+				b.Evidence++
 			}
 			return nil
 		})

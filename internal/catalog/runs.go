@@ -46,9 +46,11 @@ type Proof struct {
 	Passed bool   `json:"passed"` // the level asked for was reached
 	// Difference: something was found to be wrong. A proof that neither passed
 	// nor found a difference could not be carried out and says nothing.
-	Difference bool            `json:"difference,omitempty"`
-	Error      string          `json:"error,omitempty"`
-	Result     json.RawMessage `json:"result,omitempty"`
+	Difference bool `json:"difference,omitempty"`
+	// Lowered: a higher level was wanted than this snapshot can be proven to.
+	Lowered bool            `json:"lowered,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
 }
 
 // PutRun records r: a new run when its Sequence is 0, which is then set.

@@ -87,7 +87,7 @@ func dropSite(tx *bbolt.Tx, site string) error {
 	return forgetSite(tx, site)
 }
 
-// backfill queues all packs, keys, commits and marks for a site, and returns
+// backfill queues all packs, keys, commits, marks and evidence for a site, and returns
 // how many, the keys not counted.
 func backfill(tx *bbolt.Tx, site string) (int, error) {
 	if _, err := makeBox(tx, site); err != nil {

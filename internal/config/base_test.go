@@ -90,8 +90,9 @@ func TestParseFillsInDefaults(t *testing.T) {
 	want := &Config{
 		Version: 1, DataDir: "/var/lib/backupd", MinSites: 1, ParallelSnapshots: 2,
 		Spool: Spool{MaxBytes: 32 << 30}, Scrub: Scrub{Every: 30 * 24 * time.Hour},
-		Sweep: Sweep{Every: 24 * time.Hour, Grace: 24 * time.Hour, MaxRewrite: 4 << 30},
-		Keys:  Keys{IdentityFile: "/etc/backupd/identity.txt", Recipients: []string{"age1tqlpze6zezq0e6vy6qfyl5s3u4tcgn8fq689jvcw7r4udexftgeqcf6zf8"}},
+		Sweep:    Sweep{Every: 24 * time.Hour, Grace: 24 * time.Hour, MaxRewrite: 4 << 30},
+		Evidence: Evidence{KeyFile: "/etc/backupd/evidence.key", Anchor: Anchor{Every: 24 * time.Hour}},
+		Keys:     Keys{IdentityFile: "/etc/backupd/identity.txt", Recipients: []string{"age1tqlpze6zezq0e6vy6qfyl5s3u4tcgn8fq689jvcw7r4udexftgeqcf6zf8"}},
 		Sites: map[string]Site{
 			"onsite": {Kind: "minio", Endpoint: "http://127.0.0.1:9000", Bucket: "backups", Prefix: "market", AccessKey: "access-hunter2", SecretKey: "secret-hunter2"},
 			"cloud":  {Kind: "s3", Region: "af-south-1", Bucket: "backups", Prefix: "market", RequestPrices: RequestPrices{Write: 0.005, Read: 0.0004}},

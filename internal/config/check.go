@@ -21,6 +21,7 @@ func (c *checker) check() {
 	c.absolute("data_dir", c.cfg.DataDir)
 	c.between("parallel_snapshots", &c.cfg.ParallelSnapshots, 1, 32, DefaultParallel)
 	c.checkKeys()
+	c.checkEvidence()
 	for _, section := range []struct{ name, example string }{
 		{"sites", "onsite: {kind: minio, endpoint: …, bucket: …, access_key: …, secret_key: …}"},
 		{"sources", "market: {kind: postgres, url: …}"},

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +29,8 @@ func (c *checker) checkFunctions() {
 		c.between(join(path, "tolerate_failed_runs"), &f.TolerateFailedRuns, 0, 10, 0)
 		c.checkObjectives(path, f)
 		c.positive(join(path, "prove.every"), &f.Prove.Every, DefaultProveEvery)
-		c.checkLevel(join(path, "prove.level"), &f.Prove.Level)
+		c.checkChecks(join(path, "checks"), f.Checks)
+		c.checkLevel(join(path, "prove.level"), &f)
 		c.checkKeep(join(path, "keep"), f.Keep)
 		c.checkSuspect(join(path, "suspect"), &f.Suspect)
 		c.cfg.Functions[name] = f
@@ -146,19 +146,5 @@ func (c *checker) checkCron(path string, f Function) {
 		}
 		c.problem(at, fmt.Sprintf("runs are up to %s apart%s and each needs time to become durable, which breaks the RPO of %s", short(gap), failed, c.raw[join(path, "rpo")]),
 			"run more often, or leave cron out: the interval is derived from the RPO")
-	}
-}
-
-var levels = []string{"L0", "L1", "L2", "L3", "L4", "L5"}
-
-func (c *checker) checkLevel(path string, level *string) {
-	switch {
-	case c.bad[path]:
-	case !c.has(path):
-		*level = DefaultProveLevel
-	case *level == "L6" || *level == "L7":
-		c.problem(path, c.shown(path)+" is planned and not in this release", "write L5 or less")
-	case !slices.Contains(levels, *level):
-		c.problem(path, c.shown(path)+" is not a level of proof", "write one of L0 to L5")
 	}
 }

@@ -115,7 +115,18 @@ var bad = []struct {
 	{"priority zero", []string{"rpo: 5m", "rpo: 5m\n    priority: 0"}},
 	{"tolerate too many", []string{"rpo: 5m", "rpo: 5m\n    tolerate_failed_runs: 11"}},
 	{"large_objects not a bool", []string{"rpo: 5m", "rpo: 5m\n    large_objects: yes please"}},
-	{"level planned", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: L6}"}},
+	{"level without checks", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: L6}"}},
+	{"level with skipped checks", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: L6}\n    checks: [{name: a, sql: SELECT 1, expect: 1, skip: later}]"}},
+	{"level of a cold start", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: L7}"}},
+	{"checks empty", []string{"rpo: 5m", "rpo: 5m\n    checks: []"}},
+	{"check without anything", []string{"rpo: 5m", "rpo: 5m\n    checks: [{}]"}},
+	{"check without expect", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1}]"}},
+	{"check with an odd expect", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: \"=> 1\"}]"}},
+	{"check with an empty expect", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: \"\"}]"}},
+	{"check with an empty query", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: \" \", expect: 1}]"}},
+	{"check skipped without a reason", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: 1, skip: \" \"}]"}},
+	{"check with an odd name", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: \"Books balance\", sql: SELECT 1, expect: 1}]"}},
+	{"check twice", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: 1}, {name: a, sql: SELECT 2, expect: 2}]"}},
 	{"level unknown", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: high}"}},
 	{"prove.every zero", []string{"rpo: 5m", "rpo: 5m\n    prove: {every: 0s}"}},
 	{"schemas not a list", []string{"schemas: [payments]", "schemas: payments"}},
@@ -267,6 +278,29 @@ func TestAliases(t *testing.T) {
 	got := cfg.Functions["catalog"]
 	if got.RTO != time.Hour || got.Prove != (Prove{Every: 6 * time.Hour, Level: "L3"}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestChecks(t *testing.T) {
+	cfg := mustParse(t, edit(t, "rpo: 5m", `rpo: 5m
+    checks:
+      - {name: balance, sql: "SELECT sum(amount) FROM pay.entries", expect: 0, same_at_source: true}
+      - {name: recent, sql: "SELECT count(*) FROM pay.orders", expect: ">= 1"}
+      - {name: view, sql: SELECT 1, expect: 1, skip: until March}`))
+	f := cfg.Functions["payments"]
+	if len(f.Checks) != 3 || f.Checks[0].Expect != "0" || !f.Checks[0].SameAtSource || f.Checks[1].SameAtSource || f.Checks[2].Skip != "until March" {
+		t.Errorf("got %+v", f.Checks)
+	}
+	if f.Prove.Level != "L6" || cfg.Functions["catalog"].Prove.Level != "L5" {
+		t.Errorf("levels %s and %s, want L6 with checks and L5 without", f.Prove.Level, cfg.Functions["catalog"].Prove.Level)
+	}
+	// printf %s 'SELECT 1' | sha256sum
+	if got := f.Checks[2].Definition(); got != "e004ebd5b5532a4b85984a62f8ad48a81aa3460c1ca07701f386135d72cdecf5" {
+		t.Errorf("definition %s", got)
+	}
+	cfg = mustParse(t, edit(t, "rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: 1, skip: later}]"))
+	if got := cfg.Functions["payments"].Prove.Level; got != "L5" {
+		t.Errorf("level %s with skipped checks only", got)
 	}
 }
 

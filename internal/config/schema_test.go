@@ -104,7 +104,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"bad duration":              {"rpo: 5m", "rpo: soon"},
 		"duration without unit":     {"rpo: 5m", "rpo: 300"},
 		"unknown kind":              {"kind: minio", "kind: tape"},
-		"level of later":            {"rto: 1h", "rto: 1h\n    prove: {level: L6}"},
+		"level of a cold start":     {"rto: 1h", "rto: 1h\n    prove: {level: L7}"},
+		"check without a query":     {"rto: 1h", "rto: 1h\n    checks: [{name: a, expect: 1}]"},
+		"check with another key":    {"rto: 1h", "rto: 1h\n    checks: [{name: a, sql: SELECT 1, expected: 1}]"},
 		"rpo missing":               {"    rpo: 5m\n", ""},
 		"no recipient":              {"[" + recipient + "]", "[]"},
 		"bad size":                  {"version: 1", "version: 1\nspool: {max_bytes: plenty}"},
@@ -132,7 +134,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
+	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
 		for _, f := range fieldNames(v) {
 			if comments[f] == "" {
 				t.Errorf("%s has no comment", f)

@@ -16,6 +16,8 @@ type Config struct {
 	DataDir string `yaml:"data_dir" jsonschema:"required"`
 	// Keys says who can read the repository.
 	Keys Keys `yaml:"keys" jsonschema:"required"`
+	// Evidence says how what was done and found is put on record.
+	Evidence Evidence `yaml:"evidence"`
 	// Sites are the places that hold copies, each one complete by itself. The
 	// order in the file is the order of preference for restores.
 	Sites map[string]Site `yaml:"sites" jsonschema:"required"`
@@ -53,6 +55,43 @@ type Keys struct {
 	// wrapped for besides the daemon's own; at least one, the escrow, whose
 	// identity is kept away from this machine.
 	Recipients []string `yaml:"recipients" jsonschema:"required,minItems=1"`
+}
+
+// Evidence says how what was done and found is put on record.
+type Evidence struct {
+	// KeyFile is the absolute path of the key that signs the evidence log. Made
+	// by "backupd init". It opens no backup. Default: evidence.key beside
+	// keys.identity_file.
+	KeyFile string `yaml:"key_file"`
+	// Anchor says how often, and to whom, a checkpoint of the log is given
+	// besides the sites, so that nobody can cut or rewrite it unseen.
+	Anchor Anchor `yaml:"anchor"`
+}
+
+// Anchor says how often, and to whom, a checkpoint of the log is given.
+type Anchor struct {
+	// Every is the time between two. Default 24h.
+	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Mail says who gets it by mail. Left out: nobody.
+	Mail *Mail `yaml:"mail"`
+}
+
+// Mail says how a checkpoint is mailed to the auditor.
+type Mail struct {
+	// To is the auditor's address.
+	To string `yaml:"to" jsonschema:"required"`
+	// From is the sender's address.
+	From string `yaml:"from" jsonschema:"required"`
+	// SMTP is the host and port of the mail server. It must offer STARTTLS,
+	// unless it is on this machine.
+	SMTP string `yaml:"smtp" jsonschema:"required"`
+	// Username to log in with. Left out: no login.
+	Username string `yaml:"username"`
+	// Password belongs to username. Better "${VARIABLE}" than the text itself.
+	Password Secret `yaml:"password"`
+	// PasswordFile is a file to read the password from, instead of password;
+	// only its owner and group may read it.
+	PasswordFile string `yaml:"password_file"`
 }
 
 // Site is a place that holds copies.
@@ -180,6 +219,9 @@ type Function struct {
 	Cron string `yaml:"cron"`
 	// Prove is the schedule of the function's proofs.
 	Prove Prove `yaml:"prove"`
+	// Checks are the function's own checks of its data, in SQL. Proofs run them
+	// on the restored copy; level L6 holds when they pass.
+	Checks []Check `yaml:"checks"`
 	// Keep says which recovery points are kept. Left out: all, for ever.
 	Keep *Keep `yaml:"keep"`
 	// Suspect says what makes a recovery point suspect.
@@ -244,6 +286,26 @@ type Keep struct {
 	Yearly int `yaml:"yearly" jsonschema:"minimum=0,maximum=100000"`
 }
 
+// Check is one of a function's own checks: one SELECT that answers one value.
+type Check struct {
+	// Name of the check, for reports: small letters, digits, - and _.
+	Name string `yaml:"name" jsonschema:"required,pattern=^[a-z][a-z0-9_-]*$"`
+	// SQL is one SELECT that answers one row of one column. Tables are written
+	// with their schema: the search path is empty.
+	SQL string `yaml:"sql" jsonschema:"required"`
+	// Expect is an operator (= != < <= > >=) and a value to compare with;
+	// without an operator the two must be equal. Numbers compare exactly,
+	// everything else as text.
+	Expect string `yaml:"expect" jsonschema:"oneof_type=string;number;boolean"`
+	// SameAtSource says that the query is also run in the source at each
+	// snapshot, under its view of the data, and that the restored copy must
+	// give the same answer. Default false.
+	SameAtSource bool `yaml:"same_at_source" jsonschema:"default=false"`
+	// Skip switches the check off and says why. A check that is skipped is
+	// shown and never counts as passed.
+	Skip string `yaml:"skip"`
+}
+
 // Prove is the schedule of a function's proofs.
 type Prove struct {
 	// Every is the time between two proofs of the function; they take turns
@@ -251,8 +313,9 @@ type Prove struct {
 	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
 	// Level that a proof reaches for: L0 objects present, L1 right bytes, L2
 	// decrypts and parses, L3 loads, L4 structure whole, L5 content equal to
-	// the source. Default L5.
-	Level string `yaml:"level" jsonschema:"enum=L0,enum=L1,enum=L2,enum=L3,enum=L4,enum=L5,default=L5"`
+	// the source, L6 the function's own checks pass. Default L5; L6 for a
+	// function with checks.
+	Level string `yaml:"level" jsonschema:"enum=L0,enum=L1,enum=L2,enum=L3,enum=L4,enum=L5,enum=L6"`
 }
 
 // Scratch is where proofs restore to.
@@ -307,10 +370,13 @@ const (
 	DefaultStallTimeout   = 5 * time.Minute
 	DefaultPriority       = 100
 	DefaultProveEvery     = 24 * time.Hour
-	DefaultProveLevel     = "L5"
+	DefaultProveLevel     = "L5" // and CheckedProveLevel with checks
+	CheckedProveLevel     = "L6"
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
 	DefaultSpoolBytes     = 32 << 30
+	DefaultEvidenceKey    = "evidence.key"
+	DefaultAnchorEvery    = 24 * time.Hour
 	DefaultScrubEvery     = 30 * 24 * time.Hour
 	DefaultSweepEvery     = 24 * time.Hour
 	DefaultSweepGrace     = 24 * time.Hour

@@ -37,7 +37,7 @@ type VerifyRequest struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// From is the site to prove from; empty means every site, one proof each.
 	From string `json:"from,omitempty"`
-	// Level to reach, "L0" to "L5"; empty means the one configured for the
+	// Level to reach, "L0" to "L6"; empty means the one configured for the
 	// function.
 	Level string `json:"level,omitempty"`
 }

@@ -44,10 +44,12 @@ type SiteReport struct {
 	// hold, UTC.
 	LastContact    time.Time `json:"last_contact,omitzero"`
 	LastComparison time.Time `json:"last_comparison,omitzero"`
-	// WaitingObjects of WaitingBytes wait for it, WaitingSnapshots among them.
+	// WaitingObjects of WaitingBytes wait for it, WaitingSnapshots and objects of
+	// evidence among them.
 	WaitingObjects   int64 `json:"waiting_objects"`
 	WaitingBytes     int64 `json:"waiting_bytes"`
 	WaitingSnapshots int64 `json:"waiting_snapshots"`
+	WaitingEvidence  int64 `json:"waiting_evidence"`
 	// LagSeconds is how much older its newest recovery point is than the
 	// newest at any site, of the function for which that is most, LagFunction.
 	// Nil when it holds none of that function while another site does.

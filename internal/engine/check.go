@@ -286,15 +286,22 @@ func (c *checker) sources(ctx context.Context) {
 		c.bad("source", "all", err.Error(), "")
 		return
 	}
-	scopes := map[string][]postgres.Scope{}
+	scopes, queries := map[string][]postgres.Scope{}, map[string][]postgres.Query{}
 	for _, name := range c.cfg.FunctionOrder {
 		f := c.cfg.Functions[name]
 		scopes[f.Source] = append(scopes[f.Source], postgres.Scope{
 			Function: name, Schemas: f.Schemas, Tables: f.Tables, LargeObjects: f.LargeObjects,
 		})
+		for _, check := range f.Checks {
+			if check.Skip != "" {
+				c.good("function", name, "check "+check.Name+": skipped: "+check.Skip, "")
+				continue
+			}
+			queries[f.Source] = append(queries[f.Source], postgres.Query{Function: name, Name: check.Name, SQL: check.SQL})
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		for _, f := range sources[name].Check(ctx, scopes[name]) {
+		for _, f := range append(sources[name].Check(ctx, scopes[name]), sources[name].CheckQueries(ctx, queries[name])...) {
 			c.findings = append(c.findings, ofSource(f))
 		}
 	}

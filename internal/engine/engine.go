@@ -15,6 +15,7 @@ import (
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/snapshot"
@@ -48,7 +49,7 @@ type Engine struct {
 	taker      *snapshot.Taker
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
-	suspectLog suspectLog // nil: suspicions are not taken down
+	evidence   *evidence.Log
 
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
@@ -93,6 +94,9 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
 		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
 	}
+	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
+		return nil, errors.Join(err, cat.Close())
+	}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}
@@ -128,7 +132,7 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 	}
 	e.verifier = &verify.Verifier{
 		Repository: e.repository, Catalog: e.catalog, Clock: e.clock, Log: e.log,
-		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch,
+		Dir: scratchDir(e.cfg), Scratch: e.cfg.Scratch, Checks: ownChecks(e.cfg),
 	}
 	// What a crash left there is the definition of somebody's tables.
 	err = errors.Join(os.RemoveAll(tempDir(e.cfg)), os.MkdirAll(tempDir(e.cfg), 0o700))
@@ -181,6 +185,14 @@ func openSources(cfg *config.Config, c clock.Clock, log *slog.Logger) (map[strin
 		out[name] = source
 	}
 	return out, nil
+}
+
+func ownChecks(cfg *config.Config) map[string][]config.Check {
+	out := map[string][]config.Check{}
+	for name, f := range cfg.Functions {
+		out[name] = f.Checks
+	}
+	return out
 }
 
 func connections(cfg *config.Config) map[string]int {

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
 
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
@@ -8,5 +12,5 @@ func (e *Engine) Hurry() {
 	e.patience, e.settle, e.taker.Patience = 5*time.Second, 100*time.Millisecond, time.Second
 }
 
-// TellSuspects makes the engine take down suspicions in a log.
-func (e *Engine) TellSuspects(log suspectLog) { e.suspectLog = log }
+// EvidenceLog is where the engine takes down what happens.
+func (e *Engine) EvidenceLog() *evidence.Log { return e.evidence }

@@ -29,6 +29,9 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	if err != nil {
 		return report, err
 	}
+	if err := makeEvidenceKey(cfg); err != nil {
+		return report, err
+	}
 	own, err := ownRecipients(cfg.Keys.IdentityFile)
 	if err != nil {
 		return report, err

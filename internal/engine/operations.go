@@ -170,7 +170,9 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 			if level == "" {
 				level = f.Prove.Level
 			}
-			r, err := e.prove(ctx, verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: level}, report)
+			r, err := e.prove(ctx, verify.Request{
+				Function: f.Name, Snapshot: req.Snapshot, From: site, Level: level, Lower: req.Level == "",
+			}, report)
 			results = append(results, r)
 			errs = append(errs, err)
 			if ctx.Err() != nil {
@@ -227,10 +229,10 @@ func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.
 		return r, asUsage(err)
 	case r.Difference:
 		return r, fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	case !r.Passed:
 		return r, fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, firstFailure(r))
+			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	}
 	return r, nil
 }
@@ -240,15 +242,6 @@ func orNone(level string) string {
 		return "no level"
 	}
 	return level
-}
-
-func firstFailure(r verify.Result) string {
-	for _, c := range r.Checks {
-		if !c.Passed {
-			return c.Level + ": " + c.Name + ": " + c.Detail
-		}
-	}
-	return r.Error
 }
 
 // Snapshots lists the recovery points of a function, of all when function is

@@ -17,9 +17,10 @@ type proofs struct {
 
 // verdict reports whether a proof says what its function is to be proven for:
 // it passed to the level that is configured, or it found a difference. A proof
-// to a lower level neither stands for it nor clears what it found.
+// to a lower level neither stands for it nor clears what it found, unless the
+// recovery point cannot be proven any further.
 func verdict(f config.Function, p *catalog.Proof) bool {
-	return p.Difference || p.Passed && p.Level >= f.Prove.Level
+	return p.Difference || p.Passed && (p.Level >= f.Prove.Level || p.Lowered)
 }
 
 // restoring is the lowest level that restores: below it nothing is proven in

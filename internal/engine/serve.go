@@ -165,7 +165,7 @@ func (d duty) Snapshot(ctx context.Context, function string) error {
 func (d duty) Prove(ctx context.Context, function, site string) error {
 	level := d.cfg.Functions[function].Prove.Level
 	var quiet progress.Reporter
-	r, err := d.prove(ctx, verify.Request{Function: function, From: site, Level: level}, quiet)
+	r, err := d.prove(ctx, verify.Request{Function: function, From: site, Level: level, Lower: true}, quiet)
 	if err != nil {
 		return err
 	}

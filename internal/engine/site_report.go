@@ -108,7 +108,7 @@ func (e *Engine) describeSite(name string, h repository.SiteHealth, l lag) SiteR
 	s := SiteReport{
 		Site: name, Kind: e.cfg.Sites[name].Kind, State: h.State, AwaySince: inUTC(h.Since), Error: h.Error,
 		LastContact: inUTC(h.LastContact), LastComparison: inUTC(h.Compared),
-		WaitingObjects: int64(h.Objects), WaitingBytes: h.Bytes, WaitingSnapshots: int64(h.Commits),
+		WaitingObjects: int64(h.Objects), WaitingBytes: h.Bytes, WaitingSnapshots: int64(h.Commits), WaitingEvidence: int64(h.Evidence),
 		LagSeconds: l.seconds, LagFunction: l.function, FaultCount: len(h.Faults),
 	}
 	if s.State != repository.SiteAway {

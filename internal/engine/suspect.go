@@ -14,12 +14,6 @@ import (
 	"github.com/saypro/backupd/internal/suspicion"
 )
 
-// suspectLog takes down what looked wrong and what was judged of it. An
-// [evidence.Log] is one.
-type suspectLog interface {
-	Note(evidence.Record) (sequence uint64, err error)
-}
-
 // heldForSuspect begins the reason of a hold on a last clean recovery point. A
 // hold for any other reason is somebody's own.
 const heldForSuspect = "last clean before suspect "
@@ -50,11 +44,8 @@ func orNothing(id string) string {
 
 // noteSuspect takes down a suspicion, or its end.
 func (e *Engine) noteSuspect(r evidence.Record) {
-	if e.suspectLog == nil {
-		return
-	}
-	r.Act, r.Phase, r.Program = evidence.ActSuspect, evidence.Event, e.version
-	if _, err := e.suspectLog.Note(r); err != nil {
+	r.Act = evidence.ActSuspect
+	if _, err := e.evidence.Note(r); err != nil {
 		e.log.Error("a suspicion could not be written into the evidence", "function", r.Function, "snapshot", r.Suspect.Snapshot, "error", err)
 	}
 }

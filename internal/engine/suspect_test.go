@@ -3,13 +3,10 @@ package engine_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/saypro/backupd/internal/catalog"
-	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/restore"
@@ -17,33 +14,10 @@ import (
 
 const cleared = "the archive job, ticket 4711"
 
-// evidenceLog opens a log of its own for the engine.
-func (w *world) evidenceLog(t *testing.T) *evidence.Log {
+// recorded returns what the evidence says of suspicions.
+func (w *world) recorded(t *testing.T) (out []evidence.Record) {
 	t.Helper()
-	store, err := catalog.Open(filepath.Join(t.TempDir(), "evidence.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	origin, err := evidence.NewOrigin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := evidence.NewSigner(origin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := evidence.Open(evidence.Options{Store: store, Signer: signer, Clock: clock.System, Program: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.TellSuspects(log)
-	return log
-}
-
-// recorded returns what a log says of suspicions.
-func recorded(t *testing.T, log *evidence.Log) (out []evidence.Record) {
-	t.Helper()
+	log := w.EvidenceLog()
 	for r, err := range log.Records(0, log.Size()) {
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +89,6 @@ func contains(t *testing.T, what, text string, parts ...string) {
 func TestSuspectPoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{function: ", keep: {last: 1}", more: "sweep: {grace: 2h}\n"})
-	log := w.evidenceLog(t)
 	first := w.take(t, "payments")
 	clean := w.take(t, "payments")
 	w.db.Exec(t, `DELETE FROM payments.ledger WHERE id > 200`)
@@ -171,9 +144,13 @@ func TestSuspectPoint(t *testing.T) {
 	if want := slices.Sorted(slices.Values([]string{first.Snapshot, after.Snapshot})); !slices.Equal(gone, want) {
 		t.Errorf("given up: %v, want %v of clean %s, bad %s, later %s", gone, want, clean.Snapshot, bad.Snapshot, later.Snapshot)
 	}
+	r := w.recorded(t)
+	if len(r) != 1 || r[0].Function != "payments" || r[0].Suspect.Snapshot != bad.Snapshot || r[0].Suspect.LastClean != clean.Snapshot ||
+		len(r[0].Suspect.Signals) != 1 || r[0].Suspect.Signals[0].Before != 2000 || r[0].Suspect.Signals[0].After != 200 {
+		t.Errorf("%+v", r)
+	}
 	w.judge(t, bad.Snapshot, clean.Snapshot)
 	w.nextIsTold(t, bad.Snapshot, later.Snapshot)
-	w.fromTheLog(t, log, bad.Snapshot, clean.Snapshot)
 }
 
 // judge clears a suspect point and looks at what that ends.
@@ -220,7 +197,6 @@ func (w *world) judge(t *testing.T, bad, clean string) {
 // loss of the catalog.
 func (w *world) nextIsTold(t *testing.T, before, clean string) {
 	t.Helper()
-	log := w.evidenceLog(t)
 	w.db.Exec(t, `INSERT INTO payments.ledger SELECT i FROM generate_series(201, 2000) i`)
 	restored := w.take(t, "payments")
 	if _, err := w.Hold(t.Context(), engine.HoldRequest{Snapshot: restored.Snapshot, Reason: "mine"}); err != nil {
@@ -233,7 +209,7 @@ func (w *world) nextIsTold(t *testing.T, before, clean string) {
 	if held := w.points(t)[restored.Snapshot].Held; held != "mine" {
 		t.Errorf("somebody's own hold has become %q", held)
 	}
-	if r := recorded(t, log); len(r) != 1 || r[0].Suspect.Snapshot != again.Snapshot || r[0].Suspect.LastClean != restored.Snapshot {
+	if r := w.recorded(t); len(r) != 3 || r[2].Suspect.Snapshot != again.Snapshot || r[2].Suspect.LastClean != restored.Snapshot {
 		t.Errorf("%+v", r)
 	}
 	w.shut(t)
@@ -252,28 +228,17 @@ func (w *world) nextIsTold(t *testing.T, before, clean string) {
 	}
 }
 
-// fromTheLog reads what the first part of the test left there.
-func (w *world) fromTheLog(t *testing.T, log *evidence.Log, bad, clean string) {
-	t.Helper()
-	r := recorded(t, log)
-	if len(r) != 1 || r[0].Function != "payments" || r[0].Suspect.Snapshot != bad || r[0].Suspect.LastClean != clean ||
-		len(r[0].Suspect.Signals) != 1 || r[0].Suspect.Signals[0].Before != 2000 || r[0].Suspect.Signals[0].After != 200 {
-		t.Errorf("%+v", r)
-	}
-}
-
 // What was judged is in the log with who did and why.
 func TestClearIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{function: `, suspect: {canary: {bird: {sql: "SELECT count(*) FROM payments.ledger"}}}`})
-	log := w.evidenceLog(t)
 	w.take(t, "payments")
 	w.db.Exec(t, `DELETE FROM payments.ledger WHERE id = 1`)
 	bad := w.take(t, "payments")
 	if _, err := w.ClearSuspect(t.Context(), engine.ClearRequest{Snapshot: bad.Snapshot, Reason: cleared, By: "anna"}); err != nil {
 		t.Fatal(err)
 	}
-	r := recorded(t, log)
+	r := w.recorded(t)
 	if len(r) != 2 || r[0].Suspect.Signals[0].Kind != "canary" || r[0].Suspect.Signals[0].Table != "bird" {
 		t.Fatalf("%+v", r)
 	}

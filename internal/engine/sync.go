@@ -30,7 +30,8 @@ type SyncResult struct {
 	ComparedAt time.Time `json:"compared_at,omitzero"`
 	// Listed is how many objects the site holds. Missing and Wrong are those
 	// that it did not hold and must, or in another length; they were sent
-	// again. Adopted are snapshots and marks that only the site knew of.
+	// again. Adopted are snapshots, marks and evidence that only the site
+	// knew of.
 	Listed  int64 `json:"listed"`
 	Missing int64 `json:"missing"`
 	Wrong   int64 `json:"wrong"`

@@ -365,9 +365,10 @@ type Day struct {
 	Open   []DayOpen `json:"open,omitempty"`
 	Closed []uint64  `json:"closed,omitempty"`
 	// Silent are stretches of the day without any record, of whatever
-	// function, in milliseconds since 1970: from its begin to the first record
-	// and from the last one to its end, and in between those longer than
-	// [Silence]. While the log is silent nothing tells that the program ran.
+	// function, in milliseconds since 1970: first from its begin to the first
+	// record and last from the last one to its end, if only of a moment, and in
+	// between those longer than [Silence]. While the log is silent nothing tells
+	// that the program ran.
 	Silent [][2]int64 `json:"silent,omitempty"`
 }
 
@@ -408,12 +409,15 @@ type DayPoint struct {
 
 // DayFailure is a snapshot or a proof that ended other than done.
 type DayFailure struct {
-	Act     Act     `json:"act"`
-	Site    string  `json:"site,omitempty"` // of a proof
-	Started int64   `json:"s"`              // milliseconds since 1970: of its intent
-	Ended   int64   `json:"e"`              // of its result
+	Act  Act    `json:"act"`
+	Site string `json:"site,omitempty"` // of a proof
+	// Started and Ended are milliseconds since 1970. 0: it was begun on an
+	// earlier day, by Intent.
+	Started int64   `json:"s,omitempty"`
+	Ended   int64   `json:"e"`
+	Intent  uint64  `json:"intent,omitempty"`
 	Outcome Outcome `json:"outcome"`
-	Error   string  `json:"error,omitempty"` // its begin
+	Error   string  `json:"error,omitempty"` // its first line, cut short
 }
 
 // DayOpen is an intent that had no result by the end of the day.

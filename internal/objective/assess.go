@@ -131,7 +131,11 @@ func (j judge) figures(v View, parts []Part) Figures {
 		}
 		segments := j.curve(v, p.Policy.Sites).Segments(p.From, p.To)
 		f.Measured += p.To.Sub(p.From)
-		all = append(all, segments...)
+		if all == nil {
+			all = segments // most periods have one policy
+		} else {
+			all = append(all, segments...)
+		}
 		limit, promised := p.Policy.Limit(v)
 		if !promised {
 			continue

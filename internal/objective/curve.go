@@ -37,7 +37,7 @@ func (c *Curve) arrive(a Arrival) {
 
 // bestOf returns the curve that at each time is the best of the given ones.
 func bestOf(curves []Curve) Curve {
-	var out Curve
+	out := roomFor(curves)
 	together(curves, func(at time.Time, newest []time.Time) {
 		out.arrive(Arrival{at, slices.MaxFunc(newest, time.Time.Compare)})
 	})
@@ -46,13 +46,22 @@ func bestOf(curves []Curve) Curve {
 
 // worstOf returns the curve that at each time is the worst of the given ones.
 func worstOf(curves []Curve) Curve {
-	var out Curve
+	out := roomFor(curves)
 	together(curves, func(at time.Time, newest []time.Time) {
 		if len(newest) == len(curves) {
 			out.arrive(Arrival{at, slices.MinFunc(newest, time.Time.Compare)})
 		}
 	})
 	return out
+}
+
+// roomFor is an empty curve with room for as many arrivals as the longest has.
+func roomFor(curves []Curve) Curve {
+	n := 0
+	for _, c := range curves {
+		n = max(n, len(c.steps))
+	}
+	return Curve{steps: make([]Arrival, 0, n)}
 }
 
 // together calls step for each time at which one of the curves changes, with
@@ -127,10 +136,11 @@ type Segment struct {
 func (c Curve) Segments(from, to time.Time) []Segment {
 	newest, ok := c.Newest(from)
 	current := Segment{From: from, Newest: newest, None: !ok}
-	i := c.after(from)
-	out := make([]Segment, 0, len(c.steps)-i+1)
-	for _, s := range c.steps[i:] {
-		if !s.At.Before(to) {
+	first := c.after(from)
+	last := max(c.after(to), first)
+	out := make([]Segment, 0, last-first+1)
+	for _, s := range c.steps[first:last] {
+		if s.At.Equal(to) {
 			break
 		}
 		current.To = s.At

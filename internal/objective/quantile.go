@@ -14,7 +14,7 @@ import (
 // of min(hi − x, hi − lo) where that is positive; it falls with x, and the
 // least x at which it is short enough is found by halving, to the nanosecond.
 func p99(segments []Segment) (time.Duration, bool) {
-	var teeth []tooth
+	teeth := make([]tooth, 0, len(segments))
 	var total, none, highest time.Duration
 	for _, s := range segments {
 		total += s.To.Sub(s.From)

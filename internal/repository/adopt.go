@@ -27,8 +27,8 @@ type verdict struct {
 	why string
 }
 
-// adopt takes in a commit, with the packs that it names, a mark or a key. What cannot
-// be taken in, because it is damaged or the site lacks what it names, is a
+// adopt takes in a commit, with the packs that it names, a mark, evidence or a
+// key. What cannot be taken in, because it is damaged or the site lacks what it names, is a
 // problem and no error.
 func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, problem *Problem, err error) {
 	if strings.HasPrefix(info.Name, keyPrefix) {
@@ -46,9 +46,12 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 	if err != nil {
 		return false, nil, err
 	}
-	if strings.HasPrefix(info.Name, "g/") {
+	switch {
+	case strings.HasPrefix(info.Name, "g/"):
 		err = a.adoptMark(info, object)
-	} else {
+	case strings.HasPrefix(info.Name, evidencePrefix):
+		err = a.adoptEvidence(info, object)
+	default:
 		err = a.adoptCommit(ctx, info, object)
 	}
 	switch {

@@ -46,6 +46,21 @@ type Snapshot struct {
 
 	// Packs are all packs that the snapshot needs, sorted by their digests.
 	Packs []PackRef `json:"packs"`
+
+	// Observed is what the function's own checks answered under the snapshot.
+	Observed []Observed `json:"observed,omitempty"`
+}
+
+// Observed is what one of the function's own checks answered in the source,
+// under the very view of the data that the snapshot holds.
+type Observed struct {
+	Name string `json:"name"`
+	// Definition is the SHA-256 of the query, 64 hexadecimal digits.
+	Definition string `json:"definition"`
+	// Value is the answer as text. Error says why there is none; the snapshot
+	// is whole all the same.
+	Value string `json:"value"`
+	Error string `json:"error,omitempty"`
 }
 
 // Table is the content of one table.

@@ -26,8 +26,8 @@ type Compared struct {
 	// another length; they are sent again.
 	Missing int `json:"missing"`
 	Wrong   int `json:"wrong"`
-	// Adopted are keys, snapshots and marks that the site holds and the catalog
-	// did not know; they are copied to the other sites.
+	// Adopted are keys, snapshots, marks and evidence that the site holds and the
+	// catalog did not know; they are copied to the other sites.
 	Adopted int `json:"adopted"`
 	// Problems are objects that the catalog does not know and cannot take in.
 	Problems []Problem `json:"problems,omitempty"`
@@ -251,7 +251,7 @@ func (c *comparison) doubt(_ context.Context, h catalog.Holding, detail string) 
 // only when a commit names them.
 func (c *comparison) stranger(ctx context.Context, info storage.Info) error {
 	switch {
-	case strings.HasPrefix(info.Name, "c/"), strings.HasPrefix(info.Name, "g/"), strings.HasPrefix(info.Name, keyPrefix):
+	case mayBeOurs(info.Name):
 		_, err := c.catalog.Object(info.Name)
 		if errors.Is(err, catalog.ErrNotFound) {
 			c.unknown = append(c.unknown, info)
@@ -262,6 +262,16 @@ func (c *comparison) stranger(ctx context.Context, info storage.Info) error {
 		return c.strayPack(ctx, info)
 	}
 	return nil
+}
+
+// mayBeOurs reports whether the repository has objects of that name besides
+// packs. What lies below the prefix of evidence under other names means nothing.
+func mayBeOurs(name string) bool {
+	if strings.HasPrefix(name, evidencePrefix) {
+		_, ok := parseEvidenceName(name)
+		return ok
+	}
+	return strings.HasPrefix(name, "c/") || strings.HasPrefix(name, "g/") || strings.HasPrefix(name, keyPrefix)
 }
 
 // found ends that an object counts as lost, if it is right here.
@@ -307,7 +317,7 @@ func (c *comparison) strayPack(ctx context.Context, info storage.Info) error {
 	return err
 }
 
-// adopt takes in a key, a commit or a mark that some other catalog of this
+// adopt takes in a key, a commit, a mark or evidence that some other catalog of this
 // repository has written.
 func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
 	a := adopter{Repository: c.Repository, site: c.site, sites: c.others(), verdicts: c.verdicts}

@@ -30,6 +30,8 @@ type SiteHealth struct {
 	Objects int       `json:"objects_waiting"`
 	Bytes   int64     `json:"bytes_waiting"`
 	Commits int       `json:"snapshots_waiting"`
+	// Evidence is how many objects of evidence wait.
+	Evidence int `json:"evidence_waiting"`
 	// Faults are what is known to be missing or wrong there.
 	Faults []catalog.Fault `json:"-"`
 	// Compared is when the names and sizes of all its objects were last found
@@ -192,7 +194,7 @@ func (r *Repository) siteHealth(site string) (h SiteHealth, err error) {
 	if err != nil {
 		return h, err
 	}
-	h.Objects, h.Bytes, h.Commits = backlog.Objects, backlog.Bytes, backlog.Commits
+	h.Objects, h.Bytes, h.Commits, h.Evidence = backlog.Objects, backlog.Bytes, backlog.Commits, backlog.Evidence
 	if h.Faults, err = r.catalog.Faults(site); err != nil {
 		return h, err
 	}

@@ -23,7 +23,8 @@ const (
 // problem. It holds no secret and nothing of anybody's rows.
 type Inspection struct {
 	Object string `json:"object"`
-	// Kind is "pack", "commit", "mark", "key", "repository" or "unknown".
+	// Kind is "pack", "commit", "mark", "key", "evidence", "repository" or
+	// "unknown".
 	Kind string `json:"kind"`
 	// Known is whether the catalog knows it. Size and SHA256 are what it must
 	// have; of one that is not known they are missing.
@@ -45,6 +46,7 @@ type Inspection struct {
 	Pack       *InspectedPack   `json:"pack,omitempty"`
 	Commit     *InspectedCommit `json:"commit,omitempty"`
 	Mark       *InspectedMark   `json:"mark,omitempty"`
+	Evidence   *InspectedRun    `json:"evidence,omitempty"`
 	Wrapped    *InspectedKey    `json:"wrapped_key,omitempty"`
 	Repository *InspectedConfig `json:"repository,omitempty"`
 }
@@ -182,6 +184,8 @@ func kindOf(name string) string {
 		return catalog.KindCommit
 	case strings.HasPrefix(name, "g/"):
 		return catalog.KindMark
+	case strings.HasPrefix(name, evidencePrefix):
+		return catalog.KindEvidence
 	}
 	return KindUnknown
 }

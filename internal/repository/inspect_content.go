@@ -103,6 +103,13 @@ type InspectedMark struct {
 	Key string `json:"key,omitempty"`
 }
 
+// InspectedRun is a run of records of the log of evidence.
+type InspectedRun struct {
+	Log   string `json:"log"`
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
 // InspectedKey is a wrapped key, without what it holds.
 type InspectedKey struct {
 	ID         string   `json:"id"`
@@ -143,6 +150,8 @@ func (i *inspector) content(ctx context.Context) error {
 		return i.inCommit(ctx)
 	case catalog.KindMark:
 		return i.inMark()
+	case catalog.KindEvidence:
+		return i.inEvidence()
 	}
 	return errors.New("a repository has no objects of that name; it means nothing here")
 }
@@ -178,6 +187,16 @@ func (i *inspector) inKey() error {
 		ID: id.String(), Recipients: wrap.Recipients, OpenedBy: wrap.OpenedBy, Current: id == i.keys.current(), Names: id == i.keys.first,
 	}
 	return nil
+}
+
+// inEvidence tells which records an object holds, which is in its name.
+func (i *inspector) inEvidence() error {
+	e, ok := parseEvidenceName(i.out.Object)
+	if !ok {
+		return errors.New("no evidence has such a name; it means nothing here")
+	}
+	i.out.Evidence = &InspectedRun{Log: e.Log, First: e.First, Last: e.First + uint64(e.Count) - 1}
+	return i.wholeEvidence(i.out.Object, i.bytes)
 }
 
 // sealed notes which key an object is sealed with.

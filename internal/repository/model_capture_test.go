@@ -105,7 +105,7 @@ func (c *capture) table() bool {
 func (c *capture) end(err error) {
 	if !c.ended {
 		c.ended = true
-		_ = <-c.done
+		err = errors.Join(err, <-c.done) // its last word, which nobody asks for
 		c.cancel()
 	}
 	_ = err

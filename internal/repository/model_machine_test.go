@@ -50,9 +50,14 @@ type machine struct {
 	// had are the objects of which there was a good copy at the last check, gone
 	// those of which the model took the last.
 	had, gone map[string]bool
-	logMu     sync.Mutex
-	log       strings.Builder
-	counts    *modelCounts
+	// records is how many records of a log there are, and runs what was published.
+	// Those before safeFrom may be gone: the model took away something since, and
+	// nobody asked whether it was the last copy of them.
+	records, safeFrom uint64
+	runs              []EvidenceObject
+	logMu             sync.Mutex
+	log               strings.Builder
+	counts            *modelCounts
 }
 
 // memory is what must be true of a snapshot.

@@ -34,6 +34,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"condemn":              m.doCondemn,
 		"condemn more":         m.doCondemn,
 		"hold or release":      m.doHold,
+		"publish evidence":     m.doPublish,
 		"prove":                m.doProve,
 		"sweep":                m.doSweep,
 		"sweep again":          m.doSweep,
@@ -438,6 +439,7 @@ func (m *machine) doDamageSpool(t *rapid.T) {
 	name := rapid.SampledFrom(names).Draw(t, "object")
 	lost := rapid.Bool().Draw(t, "lost")
 	defer m.step(t, "damage %s in the spool, lost %t", name, lost)()
+	m.safeFrom = m.records
 	m.counts.Faults++
 	path := m.Repository.spool.path(name)
 	if lost {
@@ -478,6 +480,7 @@ func (m *machine) doEmpty(t *rapid.T) {
 		t.Skip("there is no other copy")
 	}
 	defer m.step(t, "empty %s", p.name)()
+	m.safeFrom = m.records
 	m.counts.Faults++
 	p.empty(t)
 	p.emptied = true
@@ -520,6 +523,7 @@ func (m *machine) doRebuild(t *rapid.T) {
 	of := slices.DeleteFunc(m.up(), func(p *modelSite) bool { return p.emptied })
 	p := m.drawPlace(t, of)
 	defer m.step(t, "rebuild from %s", p.name)()
+	m.safeFrom = m.records
 	m.counts.Rebuilds++
 	for _, c := range m.captures {
 		c.abandon()
@@ -575,6 +579,7 @@ func (m *machine) doReconfigure(t *rapid.T) {
 		t.Skip("it is needed")
 	}
 	defer m.step(t, "site %s in the configuration: %t", p.name, !p.in)()
+	m.safeFrom = m.records
 	p.in = !p.in
 	if p.in {
 		m.init(t)

@@ -181,6 +181,7 @@ func (m *machine) checkRest(t rapid.TB) {
 		}
 	}
 	m.checkHolds(t, live)
+	m.checkEvidence(t)
 	if left := m.spooled(t); len(left) > 0 && !hurt {
 		m.fatalf(t, "at rest the spool holds %v", slices.Sorted(maps.Keys(left)))
 	}

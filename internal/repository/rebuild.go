@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,8 @@ type Rebuilt struct {
 	// Packs were read, Snapshots can be restored.
 	Packs     int `json:"packs"`
 	Snapshots int `json:"snapshots"`
+	// Evidence are the objects of evidence.
+	Evidence int `json:"evidence"`
 	// Seconds is how long it took, Requests what was asked of the site; nil for
 	// a folder.
 	Seconds  float64           `json:"seconds"`
@@ -205,11 +208,14 @@ func (b *rebuilder) readFooters(ctx context.Context, page []storage.Info) error 
 }
 
 // readCommits reads all commits in their order, and the marks behind them,
-// which speak of what the commits brought.
+// which speak of what the commits brought; then evidence.
 func (b *rebuilder) readCommits(ctx context.Context) error {
-	for _, part := range []struct{ prefix, phase string }{{"c/", "commits"}, {"g/", "marks"}} {
+	for _, part := range []struct{ prefix, phase string }{{"c/", "commits"}, {"g/", "marks"}, {evidencePrefix, "evidence"}} {
 		done := 0
 		err := b.site.Store.List(ctx, part.prefix, "", func(info storage.Info) error {
+			if !mayBeOurs(info.Name) {
+				return nil
+			}
 			done++
 			b.tick(part.phase, done)
 			return b.readOne(ctx, info)
@@ -221,9 +227,9 @@ func (b *rebuilder) readCommits(ctx context.Context) error {
 	return nil
 }
 
-// readOne takes in a commit or a mark.
+// readOne takes in a commit, a mark or evidence.
 func (b *rebuilder) readOne(ctx context.Context, info storage.Info) error {
-	_, problem, err := b.adopt(ctx, info)
+	taken, problem, err := b.adopt(ctx, info)
 	var lacking *lackingError
 	switch {
 	case errors.As(err, &lacking):
@@ -235,6 +241,9 @@ func (b *rebuilder) readOne(ctx context.Context, info storage.Info) error {
 		return err
 	case problem != nil:
 		b.out.Damaged = append(b.out.Damaged, *problem)
+	}
+	if taken && strings.HasPrefix(info.Name, evidencePrefix) {
+		b.out.Evidence++
 	}
 	crash.Point(crash.RebuildCommit)
 	return nil

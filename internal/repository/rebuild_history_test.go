@@ -27,6 +27,7 @@ type chance struct {
 	rows   map[string][][]byte
 	did    []string
 	ends   []func() // of faults
+	next   uint64   // record of the log of evidence
 }
 
 func newChance(t *testing.T, rnd *rand.Rand, stores map[string]storage.Store) *chance {
@@ -60,7 +61,7 @@ func (c *chance) act(t *testing.T) {
 	t.Helper()
 	acts := []func(*testing.T){
 		c.snapshot, c.snapshot, c.snapshot, c.failedCapture, c.goAway, c.comeBack, c.flaky,
-		c.hold, c.condemn, c.condemn, c.sweepNow, c.sweepNow, c.rot, c.restart, c.letTimePass, c.letTimePass,
+		c.evidence, c.evidence, c.hold, c.condemn, c.condemn, c.sweepNow, c.sweepNow, c.rot, c.restart, c.letTimePass, c.letTimePass,
 	}
 	acts[c.rnd.IntN(len(acts))](t)
 }
@@ -89,6 +90,12 @@ func (c *chance) failedCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.log("a capture failed")
+}
+
+func (c *chance) evidence(t *testing.T) {
+	n := 1 + c.rnd.IntN(40)
+	c.log("evidence %s", c.publish(t, c.next, n).Name())
+	c.next += uint64(n)
 }
 
 func (c *chance) goAway(*testing.T) {
@@ -172,7 +179,7 @@ func (c *chance) rot(t *testing.T) {
 	}
 	c.settle(t)
 	site := []string{"onsite", "cloud"}[c.rnd.IntN(2)]
-	objects := append(c.objects(t, site, "p"), c.objects(t, site, "c")...)
+	objects := slices.Concat(c.objects(t, site, "p"), c.objects(t, site, "c"), c.objects(t, site, "v"))
 	if len(objects) == 0 {
 		return
 	}
@@ -285,9 +292,14 @@ func (c *chance) wholeInItself(t *testing.T, r *Repository, site string) {
 	if err := r.catalog.Verify(); err != nil {
 		t.Error(err)
 	}
+	evidence, err := r.EvidenceObjects()
+	if err != nil {
+		t.Error(err)
+	}
+	readsEvidence(t, r, site, evidence...)
 	alone := *c.bench
 	alone.Repository = r
-	err := r.Snapshots("", func(s SnapshotInfo) bool {
+	err = r.Snapshots("", func(s SnapshotInfo) bool {
 		for _, p := range alone.check(t, s.ID, site) {
 			t.Errorf("rebuilt from %s: snapshot %s: %s", site, s.ID, p)
 		}

@@ -81,6 +81,10 @@ type Options struct {
 	Identities []age.Identity
 	Clock      clock.Clock
 	Log        *slog.Logger
+	// CheckEvidence returns an error when content is not a whole run of records
+	// of the log of evidence, signed as it must be; nil: any bytes may be. It tells
+	// damage, which is mended, from other evidence, which nobody touches.
+	CheckEvidence func(log string, first uint64, count int, content []byte) error
 
 	packTarget int64 // size at which a pack is closed; 0: packTarget
 }
@@ -99,6 +103,8 @@ type Repository struct {
 	idKey  []byte // names chunks
 	config []byte // repo.json
 	writer string
+
+	checkEvidence func(log string, first uint64, count int, content []byte) error
 
 	identities []age.Identity
 	rotation   sync.Mutex // held by whoever adds keys
@@ -133,7 +139,7 @@ func Open(ctx context.Context, o Options) (*Repository, error) {
 	}
 	r := &Repository{
 		catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: is.config, features: c.Features,
-		identities: o.Identities,
+		identities: o.Identities, checkEvidence: o.CheckEvidence,
 	}
 	if r.id, err = c.id(); err != nil {
 		return nil, err

@@ -151,6 +151,7 @@ func (b *bench) checkAll(t *testing.T) {
 	if err := b.options.Catalog.Verify(); err != nil {
 		t.Error(err)
 	}
+	b.checkEvidence(t)
 	var all []SnapshotInfo
 	if err := b.Snapshots("", func(s SnapshotInfo) bool { all = append(all, s); return true }); err != nil {
 		t.Error(err)

@@ -48,6 +48,8 @@ func TestScrubOnServers(t *testing.T) {
 	other := b.write(t, "accounts", map[string][]byte{"t": someRows(rnd, 20_000)})
 	b.durable(t, snap)
 	b.durable(t, other)
+	evidence := b.publish(t, 0, 2000).Name()
+	b.inStep(t)
 	info, err := b.Info(snap.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +72,7 @@ func TestScrubOnServers(t *testing.T) {
 		"removed": nil,
 	} {
 		for site := range where {
-			for _, name := range []string{pack, info.Commit} {
+			for _, name := range []string{pack, info.Commit, evidence} {
 				t.Run(what+" "+site+" "+strings.SplitN(name, "/", 2)[0], func(t *testing.T) {
 					if change == nil {
 						if err := os.RemoveAll(where[site](name)); err != nil {

@@ -118,6 +118,9 @@ func (r *Repository) mend(ctx context.Context, site Site, e catalog.Entry) error
 	if err := r.mayDelete(); err != nil {
 		return &ObjectError{site.Name, e.Name, fmt.Errorf("%w: %w", errStuck, err)}
 	}
+	if err := r.mayReplaceEvidence(ctx, site, e); err != nil {
+		return err
+	}
 	good, err := r.goodBytes(ctx, site, e)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
@@ -226,9 +227,12 @@ func (s *sweeper) lookAtSites(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrNotInStep, err)
 		}
-		if len(found.Problems) > 0 {
+		for _, p := range found.Problems {
+			if strings.HasPrefix(p.Object, evidencePrefix) {
+				continue // it needs nothing
+			}
 			return fmt.Errorf("%w: site %s holds what cannot be understood, and what that needs is not known: %s; "+
-				"when no site has it right, delete it there by hand", ErrNotInStep, site.Name, found.Problems[0])
+				"when no site has it right, delete it there by hand", ErrNotInStep, site.Name, p)
 		}
 	}
 	if err := s.checkAlone(s.o.Grace); err != nil {

@@ -142,8 +142,10 @@ type Found struct {
 	Name   string
 	Rows   int64
 	Digest string
-	Equal  bool // to what the commit says
-	want   string
+	// SourceRows and SourceDigest are what the commit says.
+	SourceRows   int64
+	SourceDigest string
+	Equal        bool // both of them
 }
 
 // CheckContent reads every loaded table back and compares rows and digest with
@@ -163,8 +165,8 @@ func (l *Loader) CheckContent(ctx context.Context, to *postgres.Target) ([]Found
 			meter.Add(bytes)
 			found[at] = Found{
 				Name: t.Name, Rows: digest.Rows, Digest: digest.String(),
+				SourceRows: t.Rows, SourceDigest: t.Digest,
 				Equal: digest.Rows == t.Rows && digest.String() == t.Digest,
-				want:  fmt.Sprintf("%d rows with the digest %s", t.Rows, t.Digest),
 			}
 			return nil
 		})
@@ -187,7 +189,8 @@ func ContentChecks(found []Found) []Check {
 		if !f.Equal {
 			checks = append(checks, Check{
 				Name: "content of " + f.Name, Level: "L5",
-				Detail: fmt.Sprintf("%d rows with the digest %s; the snapshot has %s", f.Rows, f.Digest, f.want),
+				Detail: fmt.Sprintf("%d rows with the digest %s; the snapshot has %d rows with the digest %s",
+					f.Rows, f.Digest, f.SourceRows, f.SourceDigest),
 			})
 		}
 	}

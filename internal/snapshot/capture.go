@@ -78,6 +78,14 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return data.copyAll(groupCtx) })
 	group.Go(func() error { return k.definitions(groupCtx, capture, w, snap) })
+	group.Go(func() error {
+		snap.Observed = k.observe(groupCtx, capture)
+		return nil
+	})
+	group.Go(func() (err error) {
+		now.Canaries, err = k.canaries(groupCtx, capture)
+		return err
+	})
 	if err := group.Wait(); err != nil {
 		return nil, now, err
 	}
@@ -92,10 +100,7 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 	if err := k.put(ctx, w, snap, content.Sequences, sequences); err != nil {
 		return nil, now, err
 	}
-	if now.Canaries, err = k.canaries(ctx, capture); err != nil {
-		return nil, now, err
-	}
-	k.result.Notes = notes(capture)
+	k.result.Notes = append(notes(capture), notObserved(snap.Observed)...)
 	return snap, now, nil
 }
 
@@ -110,6 +115,9 @@ func (k *taking) definitions(ctx context.Context, capture *postgres.Capture, w *
 	snap.Streams[content.Schema] = schema
 	structure, err := capture.Structure(ctx)
 	if err != nil {
+		return err
+	}
+	if k.result.Schema, err = digestOf(structure); err != nil {
 		return err
 	}
 	if err := k.put(ctx, w, snap, content.Structure, structure); err != nil {

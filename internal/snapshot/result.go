@@ -46,6 +46,9 @@ type Result struct {
 	BytesStored int64 `json:"bytes_stored"`
 	// Tables are the captured tables, sorted by name.
 	Tables []Table `json:"tables,omitempty"`
+	// Schema is the SHA-256 of the definition of everything in the scope, in
+	// hexadecimal digits: it changes when a table, index, grant, … does.
+	Schema string `json:"schema,omitempty"`
 	// Sites is the state of the recovery point at every configured site when
 	// the run stopped waiting.
 	Sites map[string]SiteState `json:"sites,omitempty"`

@@ -90,6 +90,9 @@ func (a *auditor) check() {
 		}
 	}
 	a.checkPacks(ctx)
+	if err := a.reader.evidence(ctx); err != nil && ctx.Err() == nil {
+		a.w.violation("site %s: %v", a.site.Name, err)
+	}
 	a.checkPromises()
 }
 

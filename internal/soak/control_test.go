@@ -1,12 +1,15 @@
 package soak
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -60,6 +63,18 @@ func TestAuditorsNotice(t *testing.T) {
 	w.withFile(pack, nil, func() { w.expect("0 bytes are there", w.check) })
 	w.withFile(commit, nil, func() { w.expect("has vanished", w.check) })
 	w.check()
+
+	stray := []byte("{}\n")
+	err := cloud.auditor.store.Put(t.Context(), storage.Object{
+		Name: "v/0badcafe/7-1", Size: int64(len(stray)), SHA256: sha256.Sum256(stray), Body: bytes.NewReader(stray),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.expect("it is no evidence", w.check)
+	if err := cloud.auditor.store.Delete(t.Context(), "v/0badcafe/7-1"); err != nil {
+		t.Fatal(err)
+	}
 
 	w.promised["0123456789ab"] = &promise{function: "orders", durable: map[string]bool{"cloud": true}}
 	w.expect("reported durable at site cloud and is not there", w.check)

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"filippo.io/age"
@@ -170,6 +171,19 @@ func (r *reader) names(ctx context.Context, prefix string) ([]string, error) {
 		return nil
 	})
 	return names, err
+}
+
+var evidenceName = regexp.MustCompile(`^v/[0-9a-f]{8}/[0-9]{12}-[1-9][0-9]*$`)
+
+// evidence makes sure that what lies below the prefix of evidence is named and
+// sized as evidence is. What it says is for another reader.
+func (r *reader) evidence(ctx context.Context) error {
+	return r.store.List(ctx, "v/", "", func(info storage.Info) error {
+		if !evidenceName.MatchString(info.Name) || info.Size == 0 || info.Size > 64<<20 {
+			return fmt.Errorf("%s, %d bytes: it is no evidence", info.Name, info.Size)
+		}
+		return nil
+	})
 }
 
 func (r *reader) commit(ctx context.Context, name string) (*commitText, error) {

@@ -190,7 +190,9 @@ func (p *proof) equal(ctx context.Context) ([]Check, error) {
 		return nil, err
 	}
 	for _, t := range tables {
-		p.result.Tables = append(p.result.Tables, Table{Name: t.Name, Rows: t.Rows, Digest: t.Digest, Equal: t.Equal})
+		p.result.Tables = append(p.result.Tables, Table{
+			Name: t.Name, Rows: t.Rows, Digest: t.Digest, SourceRows: t.SourceRows, SourceDigest: t.SourceDigest, Equal: t.Equal,
+		})
 	}
 	return converted(restore.ContentChecks(tables)), nil
 }
@@ -198,7 +200,7 @@ func (p *proof) equal(ctx context.Context) ([]Check, error) {
 func converted(checks []restore.Check) []Check {
 	out := make([]Check, len(checks))
 	for i, c := range checks {
-		out[i] = Check(c)
+		out[i] = Check{Name: c.Name, Level: c.Level, Passed: c.Passed, Detail: c.Detail}
 	}
 	return out
 }

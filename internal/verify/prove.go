@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
@@ -55,6 +56,7 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 
 func (v *Verifier) record(record *catalog.Proof, result Result) (err error) {
 	record.Level, record.Passed, record.Difference, record.Error = result.Level, result.Passed, result.Difference, result.Error
+	record.Lowered = result.Lowered
 	if record.Error == "" {
 		record.Error = firstDifference(result.Checks)
 	}
@@ -68,7 +70,7 @@ func (v *Verifier) record(record *catalog.Proof, result Result) (err error) {
 // did.
 func firstDifference(checks []Check) string {
 	for _, c := range checks {
-		if !c.Passed {
+		if c.Status == Fail || c.Status == Inconclusive {
 			return fmt.Sprintf("%s: %s: %s", c.Level, c.Name, c.Detail)
 		}
 	}
@@ -89,18 +91,20 @@ type proof struct {
 	to    *postgres.Target // nil below L3
 	url   string           // of the scratch database
 	left  []string         // what was not compared, and why
+
+	checks []config.Check // of the function
 }
 
 // prepare checks the request and finds the snapshot.
 func (p *proof) prepare(ctx context.Context) error {
-	if p.req.Level == "" {
-		p.req.Level = Levels[len(Levels)-1]
-	}
+	p.checks = p.Checks[p.req.Function]
 	p.result.RequestedLevel = p.req.Level
 	switch {
 	case p.req.Function == "":
 		return fmt.Errorf("%w: no function is named", ErrRequest)
-	case !slices.Contains(Levels, p.req.Level):
+	case p.req.Level == levelCold:
+		return fmt.Errorf("%w: %s needs a host with nothing on it: 'backupd verify --cold --from %s' makes one", ErrRequest, levelCold, p.req.From)
+	case p.req.Level != "" && !slices.Contains(Levels, p.req.Level):
 		return fmt.Errorf("%w: level %q; there are %v", ErrRequest, p.req.Level, Levels)
 	}
 	if _, err := p.Repository.Site(p.req.From); err != nil {
@@ -116,6 +120,7 @@ func (p *proof) prepare(ctx context.Context) error {
 	}
 	p.result.Snapshot, p.result.RecoveryPoint = p.snap.ID, p.snap.RecoveryPoint
 	p.result.BytesRaw = p.snap.BytesRaw
+	p.settleLevel()
 	return nil
 }
 
@@ -161,57 +166,56 @@ func (p *proof) run(ctx context.Context) (err error) {
 	crash.Point(crash.ProofPlaced)
 	defer func() { err = errors.Join(err, p.clear(ctx)) }()
 	steps := []func(context.Context) ([]Check, error){
-		p.present, p.intact, p.readable, p.loadable, p.whole, p.equal,
+		p.present, p.intact, p.readable, p.loadable, p.whole, p.equal, p.ownChecks,
 	}
-	for i, level := range Levels {
+	for i, step := range steps {
+		level := Levels[i]
 		if p.before != nil {
 			p.before(p, level)
 		}
-		checks, err := steps[i](ctx)
-		for j := range checks {
-			checks[j].Level = level
-		}
+		checks, err := step(ctx)
 		if err != nil {
-			checks = append(checks, Check{Name: "could not be checked", Level: level, Detail: err.Error()})
+			checks = append(checks, Check{Name: "could not be checked", Status: Inconclusive, Detail: err.Error()})
 		}
-		p.result.Checks = append(p.result.Checks, checks...)
+		reached := p.take(level, checks)
 		if err != nil {
 			return fmt.Errorf("%s: %w", level, err)
 		}
-		if slices.ContainsFunc(checks, func(c Check) bool { return !c.Passed }) {
-			p.result.Difference = true
+		if !reached || level == p.req.Level {
 			return nil
-		}
-		p.result.Level = level
-		if level == p.req.Level {
-			break
 		}
 	}
 	return nil
 }
 
-// conclude sums up what was reached.
-func (p *proof) conclude() {
-	p.result.Passed = p.result.Level == p.req.Level && p.result.Error == ""
-	p.result.NotProven = p.notProven()
-}
-
-// notProven says what this proof does not show.
-func (p *proof) notProven() []string {
-	var out []string
-	if reached := slices.Index(Levels, p.result.Level); reached < len(Levels)-1 {
-		for _, level := range Levels[reached+1:] {
-			out = append(out, fmt.Sprintf("%s: that %s", level, Meaning(level)))
+// take adds the checks of a level to the result, and reports whether they reach
+// it: at least one passed, and all others did or were skipped.
+func (p *proof) take(level string, checks []Check) bool {
+	passed, open := 0, 0
+	for i := range checks {
+		c := &checks[i]
+		c.Level = level
+		if c.Status == "" {
+			c.Status = Fail
+			if c.Passed {
+				c.Status = Pass
+			}
+		}
+		switch c.Passed = c.Status == Pass; c.Status {
+		case Pass:
+			passed++
+		case Fail:
+			p.result.Difference = true
+			open++
+		case Inconclusive:
+			open++
+		case Skipped:
 		}
 	}
-	out = append(out,
-		"L6: that the application's own checks pass on the restored data",
-		"L7: a cold start: this proof used the catalog and the key of this host, not an empty one with the escrowed key",
-		"any site but "+p.req.From+": nothing was read from another",
-		"how long people take to notice, decide and switch over; phases are machine time",
-		"that a production server is as fast as the scratch one",
-		"passwords of roles, which are never captured, and what lies outside of the database: configuration, files, jobs",
-		"content of materialized views, which are computed anew",
-	)
-	return append(out, p.left...)
+	p.result.Checks = append(p.result.Checks, checks...)
+	if passed == 0 || open > 0 {
+		return false
+	}
+	p.result.Level = level
+	return true
 }

@@ -9,6 +9,10 @@ type Request struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// From is the only site to read from. It is required.
 	From string `json:"from"`
-	// Level is the level to reach, "L0" to "L5"; empty means L5.
+	// Level is the level to reach, "L0" to "L6"; empty means L6 when the
+	// function has checks that can be made on the snapshot, else L5.
 	Level string `json:"level,omitempty"`
+	// Lower allows to stop at L5 when L6 is asked for and nothing of it can be
+	// checked on this snapshot, because it is older than the checks.
+	Lower bool `json:"lower,omitempty"`
 }

@@ -12,7 +12,13 @@ import (
 var ErrRequest = errors.New("wrong request")
 
 // Levels are the proof levels in rising order. Each includes those before it.
-var Levels = []string{"L0", "L1", "L2", "L3", "L4", "L5"}
+var Levels = []string{"L0", "L1", "L2", "L3", "L4", "L5", "L6", "L7"}
+
+const (
+	levelContent = "L5" // the highest that every function can reach
+	levelChecks  = "L6"
+	levelCold    = "L7"
+)
 
 // Meaning says in a short sentence what holds when a proof reached level. It
 // is empty for a level that does not exist.
@@ -30,6 +36,10 @@ func Meaning(level string) string {
 		return "the structure is whole: tables, columns, indexes, constraints, sequences, owners, grants, extensions"
 	case "L5":
 		return "the content equals the source at the same snapshot: rows and digest of every table"
+	case levelChecks:
+		return "the function's own checks pass on the restored data"
+	case levelCold:
+		return "all of this cold: an empty host, no catalog, the escrowed key, one site alone, inside the RTO"
 	default:
 		return ""
 	}
@@ -50,6 +60,9 @@ type Result struct {
 	// L0 holds.
 	RequestedLevel string `json:"requested_level"`
 	Level          string `json:"level"`
+	// Lowered is true when L6 was wanted and L5 is all that this recovery point
+	// can be proven to: it is older than the checks.
+	Lowered bool `json:"lowered,omitempty"`
 	// Passed is true only when every check up to RequestedLevel ran and
 	// passed. A check that could not be made is not passed.
 	Passed bool `json:"passed"`
@@ -85,27 +98,52 @@ type Result struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Status is the verdict of one check. Only Pass is good.
+type Status string
+
+// The verdicts.
+const (
+	Pass Status = "pass"
+	// Fail: the check ran and found something missing or different.
+	Fail Status = "fail"
+	// Skipped: it was not made; Detail has the reason.
+	Skipped Status = "skipped"
+	// Inconclusive: it could not be made; Detail says why.
+	Inconclusive Status = "inconclusive"
+)
+
 // Check is one comparison.
 type Check struct {
 	// Name says what was checked.
 	Name string `json:"name"`
 	// Level is the level that the check belongs to.
 	Level string `json:"level"`
-	// Passed is false also when the check could not be made; Detail then
-	// says so.
-	Passed bool `json:"passed"`
+	// Status is the verdict, Passed whether it is Pass.
+	Status Status `json:"status"`
+	Passed bool   `json:"passed"`
+	// Definition is the SHA-256 of the SQL of one of the function's own checks,
+	// in hexadecimal digits.
+	Definition string `json:"definition,omitempty"`
+	// Operator, Expected and Observed are the raw fields of a comparison, see
+	// [expect.Expectation].
+	Operator string `json:"operator,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	Observed string `json:"observed,omitempty"`
 	// Detail says what was found, and names the object when it is not what
 	// it should be.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Table is one table as found in scratch.
+// Table is the content of one table, at the source and in scratch.
 type Table struct {
 	// Name is the schema and the table, "payments.orders".
 	Name string `json:"name"`
 	// Rows and Digest are what was read back from scratch.
 	Rows   int64  `json:"rows"`
 	Digest string `json:"digest,omitempty"`
-	// Equal is true when both are the same as in the snapshot.
+	// SourceRows and SourceDigest are what the snapshot has.
+	SourceRows   int64  `json:"source_rows"`
+	SourceDigest string `json:"source_digest,omitempty"`
+	// Equal is true when the two are the same.
 	Equal bool `json:"equal"`
 }

@@ -19,6 +19,8 @@ type Verifier struct {
 	// Scratch says where proofs restore to: a throwaway server on this host
 	// (the default) or scratch databases on a given server.
 	Scratch config.Scratch
+	// Checks are the functions' own checks, by function.
+	Checks map[string][]config.Check
 	// Dir holds what proofs need while they run: fetched packs, throwaway
 	// servers. It belongs to this Verifier alone.
 	Dir   string

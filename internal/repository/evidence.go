@@ -1,0 +1,290 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/storage"
+)
+
+// evidencePrefix is where a site keeps the log of evidence.
+const evidencePrefix = "v/"
+
+// maxEvidence bounds one object of evidence: it is read whole.
+const maxEvidence = maxPack
+
+// ErrOtherEvidence means that there is other evidence of the same records: the
+// log went on at two places, or somebody has changed it. None is put in the
+// place of another.
+var ErrOtherEvidence = errors.New("there is other evidence of the same records")
+
+// EvidenceObject is a run of records of the log of evidence, as it lies at the
+// sites.
+type EvidenceObject struct {
+	// Log is the log's id, 8 hexadecimal digits, First the number of its first
+	// record here, and Count how many there are.
+	Log   string
+	First uint64
+	Count int
+	// Size is in bytes; SHA256 is of all of them.
+	Size   int64
+	SHA256 [32]byte
+	// Waiting are the sites that do not have it yet, or not rightly.
+	Waiting []string
+}
+
+// Name is the name of the object at every site.
+func (o EvidenceObject) Name() string {
+	return fmt.Sprintf("%s%s/%012d-%d", evidencePrefix, o.Log, o.First, o.Count)
+}
+
+var evidenceName = regexp.MustCompile(`^v/([0-9a-f]{8})/([0-9]{12})-([1-9][0-9]{0,8})$`)
+
+// parseEvidenceName is the reverse of [EvidenceObject.Name]; ok is false for a
+// name that is none of evidence, and that means nothing below its prefix.
+func parseEvidenceName(name string) (o EvidenceObject, ok bool) {
+	m := evidenceName.FindStringSubmatch(name)
+	if m == nil {
+		return o, false
+	}
+	o.Log = m[1]
+	var err error
+	if o.First, err = strconv.ParseUint(m[2], 10, 64); err != nil {
+		return o, false
+	}
+	o.Count, err = strconv.Atoi(m[3])
+	return o, err == nil
+}
+
+// AddEvidence has every site keep a run of records of the log of evidence: those
+// from first on, count of them. They are safe here when it returns, and go to the
+// sites as snapshots do, which never wait for them. What was added before is not
+// added again, but sent again when every site has lost it; other content for the
+// same records fails with [ErrOtherEvidence].
+func (r *Repository) AddEvidence(ctx context.Context, log string, first uint64, count int, content []byte) error {
+	if err := r.mayWrite(); err != nil {
+		return err
+	}
+	e := EvidenceObject{Log: log, First: first, Count: count, Size: int64(len(content)), SHA256: sum(content)}
+	name := e.Name()
+	if _, ok := parseEvidenceName(name); !ok {
+		return fmt.Errorf("repository: evidence of log %q, %d records from %d on: no object can be named so", log, count, first)
+	}
+	if len(content) == 0 || e.Size > maxEvidence {
+		return fmt.Errorf("repository: evidence %s has %d bytes; it must have some, and no more than %d", name, e.Size, int64(maxEvidence))
+	}
+	if err := r.makeRoom(ctx, e.Size); err != nil {
+		return err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	known, err := r.catalog.Object(name)
+	switch {
+	case err == nil && known.SHA256 != e.SHA256:
+		return fmt.Errorf("repository: evidence %s: %w", name, ErrOtherEvidence)
+	case err == nil:
+		return r.giveEvidenceAgain(name, content)
+	case !errors.Is(err, catalog.ErrNotFound):
+		return err
+	}
+	if err := r.spool.put(name, content); err != nil {
+		return err
+	}
+	o := catalog.Object{Kind: catalog.KindEvidence, Name: name, Size: e.Size, SHA256: e.SHA256}
+	if err := r.catalog.AddObject(o, r.siteNames()); err != nil {
+		return errors.Join(err, r.spool.remove(name))
+	}
+	r.wake()
+	return nil
+}
+
+// giveEvidenceAgain queues evidence that was added before for the sites that
+// count it as lost.
+func (r *Repository) giveEvidenceAgain(name string, content []byte) error {
+	for _, site := range r.sites {
+		fault, faulty, err := r.catalog.FaultAt(site.Name, name)
+		if err != nil {
+			return err
+		}
+		if !faulty || !fault.Lost {
+			continue
+		}
+		if err := r.spool.put(name, content); err != nil {
+			return err
+		}
+		fault.Lost = false
+		if _, err := r.catalog.Doubt(fault); err != nil {
+			return err
+		}
+	}
+	r.wake()
+	return nil
+}
+
+// EvidenceObjects returns all evidence that the catalog knows, by log and first
+// record.
+func (r *Repository) EvidenceObjects() ([]EvidenceObject, error) {
+	objects, err := r.catalog.ObjectsBelow(evidencePrefix)
+	if err != nil {
+		return nil, err
+	}
+	var out []EvidenceObject
+	for _, o := range objects {
+		e, ok := parseEvidenceName(o.Name)
+		if !ok {
+			return nil, fmt.Errorf("repository: the catalog names evidence %q", o.Name)
+		}
+		e.Size, e.SHA256 = o.Size, o.SHA256
+		for _, site := range r.sites {
+			missing, err := r.lacksEvidence(site.Name, o.Name)
+			if err != nil {
+				return nil, err
+			}
+			if missing {
+				e.Waiting = append(e.Waiting, site.Name)
+			}
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// lacksEvidence reports whether an object waits for a site or is known to be
+// missing or wrong there.
+func (r *Repository) lacksEvidence(site, name string) (bool, error) {
+	waits, err := r.catalog.Waits(site, name)
+	if err != nil || waits {
+		return waits, err
+	}
+	_, faulty, err := r.catalog.FaultAt(site, name)
+	return faulty, err
+}
+
+// Evidence calls fn with all evidence that a site holds, by log and first
+// record, until fn returns an error, which it returns. Nothing is taken from
+// elsewhere: an object that the site must hold and does not, or of which it has
+// other bytes than were once acknowledged, is an error that names it.
+func (r *Repository) Evidence(ctx context.Context, name string, fn func(log string, first uint64, count int, content []byte) error) error {
+	site, err := r.Site(name)
+	if err != nil {
+		return err
+	}
+	if err := r.checkRepository(ctx, site); err != nil {
+		return err
+	}
+	names, err := r.evidenceAt(ctx, site)
+	if err != nil {
+		return err
+	}
+	for _, object := range names {
+		e, _ := parseEvidenceName(object)
+		content, err := r.readEvidence(ctx, site, object)
+		if err != nil {
+			return err
+		}
+		if err := fn(e.Log, e.First, e.Count, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evidenceAt returns the names of all evidence that a site holds or must hold.
+func (r *Repository) evidenceAt(ctx context.Context, site Site) ([]string, error) {
+	names := map[string]struct{}{}
+	err := site.Store.List(ctx, evidencePrefix, "", func(info storage.Info) error {
+		if _, ok := parseEvidenceName(info.Name); ok {
+			names[info.Name] = struct{}{}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	known, err := r.catalog.ObjectsBelow(evidencePrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range known {
+		waits, err := r.catalog.Waits(site.Name, o.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !waits {
+			names[o.Name] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+func (r *Repository) readEvidence(ctx context.Context, site Site, name string) ([]byte, error) {
+	content, err := readObject(ctx, site, name, maxEvidence)
+	if err != nil {
+		return nil, err
+	}
+	known, err := r.catalog.Object(name)
+	if err == nil && sum(content) != known.SHA256 {
+		err = &ObjectError{site.Name, name, fmt.Errorf("%w: it has other bytes than it must", ErrCorrupt)}
+	}
+	if errors.Is(err, catalog.ErrNotFound) {
+		err = nil // another host has just written it
+	}
+	return content, err
+}
+
+// adoptEvidence takes in evidence that the catalog does not know. Whether it is
+// true is for its reader to say.
+func (a *adopter) adoptEvidence(info storage.Info, content []byte) error {
+	if err := a.wholeEvidence(info.Name, content); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	o := catalog.Object{Kind: catalog.KindEvidence, Name: info.Name, Size: int64(len(content)), SHA256: sum(content)}
+	if err := a.catalog.AddObject(o, a.sites); err != nil {
+		return err
+	}
+	return a.catalog.NoteRead(a.site.Name, []string{info.Name}, a.clock.Now())
+}
+
+// wholeEvidence returns an error for what cannot be evidence, as far as can be
+// told here.
+func (r *Repository) wholeEvidence(name string, content []byte) error {
+	if len(content) == 0 {
+		return errors.New("it is empty")
+	}
+	if e, ok := parseEvidenceName(name); ok && r.checkEvidence != nil {
+		return r.checkEvidence(e.Log, e.First, e.Count, content)
+	}
+	return nil
+}
+
+// mayReplaceEvidence refuses to put evidence in the place of other bytes that
+// this site never acknowledged as ours and that may be evidence too: that the log
+// has gone on at two places must not be hidden.
+func (r *Repository) mayReplaceEvidence(ctx context.Context, site Site, e catalog.Entry) error {
+	if !strings.HasPrefix(e.Name, evidencePrefix) {
+		return nil
+	}
+	was, err := r.catalog.CopyAt(site.Name, e.Name)
+	if err != nil || !was.Read.IsZero() {
+		return err
+	}
+	content, err := readObject(ctx, site.quiet(), e.Name, maxEvidence)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrChecksum) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sum(content) == e.SHA256 || r.wholeEvidence(e.Name, content) != nil {
+		return nil
+	}
+	return &ObjectError{site.Name, e.Name, fmt.Errorf(
+		"%w: %w; look at both with 'backupd repository inspect %s', and delete the wrong one there by hand", errStuck, ErrOtherEvidence, e.Name)}
+}

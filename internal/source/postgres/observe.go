@@ -1,0 +1,212 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrNotOneValue means that a query answered something else than one row of
+// one column with a short value.
+var ErrNotOneValue = errors.New("a check must answer one row of one column")
+
+// maxObserved is how many bytes a value may have. What is observed is shown and
+// recorded: counts, sums and digests, not somebody's data.
+const maxObserved = 200
+
+// Patience bounds what queries may cost a source.
+type Patience struct {
+	// Each is how long one query may run, All how long all of them together.
+	Each, All time.Duration
+}
+
+// Observed is what one query answered, as text. Err says why nothing was
+// observed: the query is wrong, took too long, or answered something else than
+// one value (it then matches [ErrNotOneValue]).
+type Observed struct {
+	Value string
+	Err   error
+}
+
+// Observe runs queries under the snapshot of the capture, each by itself, in a
+// session that counts as one of the source's connections and is ended
+// afterwards. Nothing that a query does or fails with touches the capture:
+// queries can only read, wait for no lock longer than anybody here, and end
+// when their time is up.
+func (c *Capture) Observe(ctx context.Context, queries []string, p Patience) []Observed {
+	out := make([]Observed, len(queries))
+	done := 0
+	err := c.do(ctx, "running the function's checks", func(ctx context.Context) error {
+		return c.pool.lend(ctx, func(conn *pgx.Conn) error {
+			ctx, cancel := context.WithTimeout(ctx, p.All)
+			defer cancel()
+			for ; done < len(queries); done++ {
+				out[done].Value, out[done].Err = c.observe(ctx, conn, queries[done], p.Each)
+				if conn.IsClosed() || ctx.Err() != nil {
+					done++
+					return errors.New("the time for all checks together was up, or the session was lost")
+				}
+			}
+			return errObserved
+		})
+	})
+	for ; done < len(queries); done++ {
+		out[done].Err = err
+	}
+	return out
+}
+
+// errObserved ends the session of the checks: what they have set in it must
+// meet nobody.
+var errObserved = errors.New("the checks are done")
+
+// observe runs one query in the transaction of the capture and leaves that as
+// it was.
+func (c *Capture) observe(ctx context.Context, conn *pgx.Conn, sql string, patience time.Duration) (string, error) {
+	if _, err := conn.Exec(ctx, "SAVEPOINT observe"); err != nil {
+		return "", err
+	}
+	value, err := oneValue(ctx, conn, sql, patience)
+	_, rollbackErr := conn.Exec(ctx, "ROLLBACK TO SAVEPOINT observe; RELEASE SAVEPOINT observe")
+	return value, errors.Join(err, ignoreIf(err != nil, rollbackErr))
+}
+
+// Observe runs one query on the filled target, read-only, for at most so long.
+// Errors are those of [Observed.Err].
+func (t *Target) Observe(ctx context.Context, sql string, patience time.Duration) (value string, err error) {
+	err = t.long(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+			return err
+		}
+		value, err = oneValue(ctx, conn, sql, patience)
+		_, rollbackErr := conn.Exec(ctx, "ROLLBACK")
+		return errors.Join(err, ignoreIf(err != nil, rollbackErr))
+	})
+	return value, err
+}
+
+// oneValue opens a cursor, which only a query that reads can have, and fetches
+// one value from it.
+func oneValue(ctx context.Context, conn *pgx.Conn, sql string, patience time.Duration) (string, error) {
+	if err := openCursor(ctx, conn, sql, patience); err != nil {
+		return "", err
+	}
+	columns, rows, err := fetch(ctx, conn, 2)
+	switch {
+	case err != nil:
+		return "", err
+	case columns != 1:
+		return "", fmt.Errorf("%w: this one answers %d columns", ErrNotOneValue, columns)
+	case len(rows) == 0:
+		return "", fmt.Errorf("%w: this one answers no row", ErrNotOneValue)
+	case len(rows) > 1:
+		return "", fmt.Errorf("%w: this one answers several rows", ErrNotOneValue)
+	}
+	value := rows[0]
+	switch {
+	case value == nil:
+		return "", fmt.Errorf("%w: this one answers NULL; coalesce() says what that stands for", ErrNotOneValue)
+	case len(value) > maxObserved:
+		return "", fmt.Errorf("%w: this one has %d bytes, more than %d: compare a count, a sum or a digest", ErrNotOneValue, len(value), maxObserved)
+	case !utf8.Valid(value):
+		return "", fmt.Errorf("%w: this one is no text in UTF-8", ErrNotOneValue)
+	}
+	return string(value), nil
+}
+
+// openCursor plans a query without running it. Several statements in one are
+// refused, and so is whatever does not read: a cursor takes SELECT and VALUES.
+func openCursor(ctx context.Context, conn *pgx.Conn, sql string, patience time.Duration) error {
+	if _, err := conn.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(patience)); err != nil {
+		return err
+	}
+	declare := "DECLARE backupd_check NO SCROLL CURSOR FOR " + sql
+	return conn.PgConn().ExecParams(ctx, declare, nil, nil, nil, nil).Read().Err
+}
+
+// fetch returns how many columns the cursor has, and the first value of the
+// next rows, n at most.
+func fetch(ctx context.Context, conn *pgx.Conn, n int) (columns int, values [][]byte, err error) {
+	answer := conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM backupd_check", n), nil, nil, nil, nil)
+	for answer.NextRow() {
+		var first []byte
+		if row := answer.Values(); len(row) > 0 {
+			first = bytes.Clone(row[0])
+		}
+		values = append(values, first)
+	}
+	columns = len(answer.FieldDescriptions())
+	_, err = answer.Close()
+	return columns, values, err
+}
+
+// Query is one of a function's checks, to be tried.
+type Query struct{ Function, Name, SQL string }
+
+// CheckQueries plans queries on the source without running them, and says
+// which cannot be run as they are.
+func (s *Source) CheckQueries(ctx context.Context, queries []Query) []Finding {
+	if len(queries) == 0 {
+		return nil
+	}
+	conn, err := s.connect(ctx, "check")
+	if err != nil {
+		return nil // which Check has told
+	}
+	defer func() { _ = hangUp(conn) }() // nothing was changed that could be lost
+	var findings []Finding
+	for _, q := range queries {
+		f := Finding{OK: true, Subject: "function " + q.Function + ": check " + q.Name, Detail: "can be run on source " + s.opts.Name}
+		err := watched(ctx, s.dog(), conn, func(ctx context.Context) error { return tryQuery(ctx, conn, q.SQL) })
+		if err != nil {
+			f.OK, f.Detail, f.Hint = false, err.Error(), adviseQuery(err)
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// tryPatience is how long it may take to plan a query.
+const tryPatience = 10 * time.Second
+
+func tryQuery(ctx context.Context, conn *pgx.Conn, sql string) (err error) {
+	if _, err := conn.Exec(ctx, "BEGIN READ ONLY"); err != nil {
+		return err
+	}
+	defer func() {
+		_, rollbackErr := conn.Exec(ctx, "ROLLBACK")
+		err = errors.Join(err, ignoreIf(err != nil, rollbackErr))
+	}()
+	if err := openCursor(ctx, conn, sql, tryPatience); err != nil {
+		return err
+	}
+	columns, _, err := fetch(ctx, conn, 0)
+	if err == nil && columns != 1 {
+		err = fmt.Errorf("%w: this one answers %d columns", ErrNotOneValue, columns)
+	}
+	return err
+}
+
+// adviseQuery says what to do about a query that cannot be run.
+func adviseQuery(err error) string {
+	var said *pgconn.PgError
+	switch {
+	case errors.Is(err, ErrNotOneValue):
+		return "write SELECT count(*) … or the like"
+	case !errors.As(err, &said):
+		return ""
+	case said.Code == codeUndefinedTable:
+		return "write schema.table: the search path is empty"
+	case said.Code == codeNoPrivilege:
+		return "grant the role of the source SELECT there, or use what it may read"
+	case said.Code == "42601":
+		return "write one SELECT, without anything before or after it"
+	}
+	return ""
+}
