@@ -51,6 +51,7 @@ type Engine struct {
 	verifier   *verify.Verifier
 	evidence   *evidence.Log
 
+	pinning  sync.Mutex    // held by who decides what is held because of a suspicion
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync

@@ -71,6 +71,8 @@ func details(signals []suspicion.Signal) string {
 // returns the one that is kept, empty when none is. Doing it again changes
 // nothing. What somebody holds for another reason is left alone.
 func (e *Engine) pinClean(ctx context.Context, function string) (clean string, err error) {
+	e.pinning.Lock()
+	defer e.pinning.Unlock()
 	doubt, err := e.repository.Doubt(function)
 	if err != nil {
 		return "", err

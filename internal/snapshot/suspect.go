@@ -75,14 +75,16 @@ func (k *taking) compare(ctx context.Context, snap *repository.Snapshot, now sus
 // before returns what is remembered of the points before: nothing of the first.
 func (k *taking) before(ctx context.Context) (s seen, err error) {
 	text, err := k.Catalog.Meta(seenName(k.fn.Name))
-	if err == nil {
-		if err = json.Unmarshal(text, &s); err != nil {
-			return s, fmt.Errorf("what is remembered of the points before: %w", err)
-		}
-		return s, nil
-	}
-	if !errors.Is(err, catalog.ErrNotFound) {
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+	case err != nil:
 		return s, err
+	default:
+		if err = json.Unmarshal(text, &s); err == nil {
+			return s, nil
+		}
+		k.Log.Warn("what was remembered of earlier recovery points cannot be read; the newest commit stands instead", "function", k.fn.Name, "error", err)
+		s = seen{}
 	}
 	s.Last, err = k.told(ctx)
 	return s, err
@@ -114,6 +116,7 @@ func (k *taking) remember(next *seen, snapshot string) {
 	if next == nil {
 		return
 	}
+	defer k.phases.Begin("judge")()
 	if next.Last.Tables != nil {
 		next.Last.Snapshot = snapshot
 	}

@@ -171,6 +171,14 @@ func TestSuspicionAfterARebuild(t *testing.T) {
 	if got := told(r.Suspect); got != "rows collapsed pay.big, schema shrunk pay.small" {
 		t.Errorf("%q", got)
 	}
+	// The same of a memory that makes no sense.
+	if err := b.Catalog.SetMeta("seen:payments", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	db.Exec(t, `DROP TABLE pay.small`)
+	if got := told(b.Take(t, whole()).Suspect); got != "schema shrunk pay.small" {
+		t.Errorf("%q", got)
+	}
 }
 
 // forget takes out of the catalog what the next point is judged by, as a rebuild
