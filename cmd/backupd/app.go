@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"os/user"
 	"slices"
 
 	"filippo.io/age"
@@ -144,5 +145,14 @@ type marked struct {
 func (m *marked) Unwrap() []error { return []error{m.error, m.as} }
 
 func (a *app) engineOptions() engine.Options {
-	return engine.Options{Clock: a.clock, Log: a.log, Version: buildVersion().Version, Identities: a.identities}
+	return engine.Options{Clock: a.clock, Log: a.log, Version: buildVersion().Version, By: osUser(), Identities: a.identities}
+}
+
+// osUser names whoever runs the program.
+func osUser() string {
+	u, err := user.Current()
+	if err != nil {
+		return fmt.Sprintf("uid %d", os.Getuid())
+	}
+	return u.Username
 }

@@ -72,6 +72,9 @@ func (a *app) showRebuilt(r *repository.Rebuilt) error {
 		fmt.Fprintf(&b, ", and %s of evidence", show.Plural(r.Evidence, "object"))
 	}
 	b.WriteByte('\n')
+	if r.Records > 0 {
+		fmt.Fprintf(&b, "the evidence log goes on behind its %s\n", show.Plural(int(r.Records), "record"))
+	}
 	for _, l := range r.Lost {
 		a.showLost(&b, l)
 	}

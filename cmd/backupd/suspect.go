@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os/user"
 
 	"github.com/spf13/cobra"
 
@@ -127,9 +126,6 @@ looks wrong raises the alarm again, also for the same reason.`,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if req.Snapshot = given[0]; req.Reason == "" {
 				return usageError(cmd, errors.New("--reason says why it is fine"))
-			}
-			if u, err := user.Current(); err == nil {
-				req.By = u.Username
 			}
 			return a.clearSuspect(cmd, req)
 		},

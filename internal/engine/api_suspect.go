@@ -38,6 +38,4 @@ type ClearRequest struct {
 	Snapshot string `json:"snapshot"`
 	// Reason says why; it is mandatory.
 	Reason string `json:"reason"`
-	// By is who says so.
-	By string `json:"by,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -30,6 +31,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Version is the version of the program, shown in the status.
 	Version string
+	// By names the operating system's user who runs the program, for the record.
+	By string
 	// Identities open the repository besides those of keys.identity_file, which
 	// need not be there then.
 	Identities []age.Identity
@@ -42,6 +45,7 @@ type Engine struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	version string
+	by      string
 
 	catalog    *catalog.Catalog
 	repository *repository.Repository
@@ -60,6 +64,13 @@ type Engine struct {
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
 	busy     map[string]chan struct{} // a function is captured by whoever holds its token
+
+	policyMu   sync.Mutex
+	policyTold bool
+	publishMu  sync.Mutex
+	urgent     atomic.Bool // something on record is not to wait
+	lateMu     sync.Mutex
+	daysClosed time.Time // today, when every day before is closed
 
 	mu      sync.Mutex
 	planner planner           // nil unless serving
@@ -92,7 +103,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, catalog: cat,
+		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
 		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
@@ -146,7 +157,7 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 // Close ends the uploads, waits for them and closes the catalog. What they did
 // not send stays in the spool for the next time.
 func (e *Engine) Close() error {
-	return errors.Join(e.uploads.stop(), e.metered.stop(), e.catalog.Close())
+	return errors.Join(e.leaveEvidence(), e.uploads.stop(), e.metered.stop(), e.catalog.Close())
 }
 
 func catalogPath(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "catalog.db") }
@@ -170,6 +181,7 @@ func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Ident
 	sites, err := openSites(cfg, c, traffic)
 	return repository.Options{
 		Catalog: cat, Sites: sites, Spool: spoolDir(cfg), SpoolMax: int64(cfg.Spool.MaxBytes), Identities: ids, Clock: c, Log: log,
+		CheckEvidence: checkSegment,
 	}, err
 }
 

@@ -23,6 +23,9 @@ func (e *Engine) Hold(ctx context.Context, req HoldRequest) (RecoveryPoint, erro
 	if err != nil {
 		return RecoveryPoint{}, err
 	}
+	if err := e.tell(ctx, holdRecord(info.ID, info.Function, req.Reason)); err != nil {
+		return RecoveryPoint{}, err
+	}
 	if info, err = e.repository.Info(info.ID); err != nil {
 		return RecoveryPoint{}, err
 	}

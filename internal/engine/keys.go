@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 )
@@ -46,7 +47,15 @@ func (e *Engine) Keys(context.Context) (KeyList, error) {
 // AddKey wraps every key of the repository for more recipients. The error
 // matches [ErrDegraded] when not every site has the new objects, or a key could
 // not be opened.
-func (e *Engine) AddKey(ctx context.Context, req KeyAddRequest, report progress.Reporter) (KeyAddResult, error) {
+func (e *Engine) AddKey(ctx context.Context, req KeyAddRequest, report progress.Reporter) (out KeyAddResult, err error) {
+	err = e.keyWork(ctx, "add", func() (evidence.Key, error) {
+		out, err = e.addKey(ctx, req, report)
+		return evidence.Key{Recipients: out.Recipients}, err
+	})
+	return out, err
+}
+
+func (e *Engine) addKey(ctx context.Context, req KeyAddRequest, report progress.Reporter) (KeyAddResult, error) {
 	out := KeyAddResult{Recipients: []string{}, Objects: []string{}}
 	recipients, err := e.newRecipients(req)
 	if err != nil {
@@ -126,7 +135,15 @@ func identitiesIn(text string) ([]age.Identity, error) {
 
 // RotateKey puts a new key to use, wrapped for the daemon and everybody in
 // keys.recipients.
-func (e *Engine) RotateKey(ctx context.Context, report progress.Reporter) (KeyRotateResult, error) {
+func (e *Engine) RotateKey(ctx context.Context, report progress.Reporter) (out KeyRotateResult, err error) {
+	err = e.keyWork(ctx, "rotate", func() (evidence.Key, error) {
+		out, err = e.rotateKey(ctx, report)
+		return evidence.Key{Key: out.Key, Recipients: out.Recipients}, err
+	})
+	return out, err
+}
+
+func (e *Engine) rotateKey(ctx context.Context, report progress.Reporter) (KeyRotateResult, error) {
 	out := KeyRotateResult{Recipients: []string{}}
 	own, err := ownRecipients(e.cfg.Keys.IdentityFile)
 	if err != nil {
@@ -194,7 +211,15 @@ func pointsAtSites(sites map[string]repository.SiteState) map[string]PointAtSite
 // TestEscrow finds out whether identities that are kept elsewhere still open
 // everything, from each site alone, and remembers the outcome. This host's own
 // are refused: they prove nothing of those that are needed when it is gone.
-func (e *Engine) TestEscrow(ctx context.Context, req EscrowTestRequest, report progress.Reporter) (repository.EscrowTest, error) {
+func (e *Engine) TestEscrow(ctx context.Context, req EscrowTestRequest, report progress.Reporter) (out repository.EscrowTest, err error) {
+	err = e.keyWork(ctx, "escrow-test", func() (evidence.Key, error) {
+		out, err = e.testEscrow(ctx, req, report)
+		return evidence.Key{Recipients: out.Recipients}, err
+	})
+	return out, err
+}
+
+func (e *Engine) testEscrow(ctx context.Context, req EscrowTestRequest, report progress.Reporter) (repository.EscrowTest, error) {
 	ids, err := identitiesIn(req.Identities)
 	if err == nil && len(ids) == 0 {
 		err = fmt.Errorf("%w: no identity is given", ErrUsage)

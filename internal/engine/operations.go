@@ -99,7 +99,7 @@ func (e *Engine) capture(ctx context.Context, taker *snapshot.Taker, f config.Fu
 	}
 	defer func() { <-token }()
 	defer e.setPhase(f.Name, "")
-	result, err := taker.Take(ctx, f, func(ev progress.Event) {
+	result, err := e.take(ctx, taker, f, func(ev progress.Event) {
 		e.setPhase(f.Name, ev.Phase)
 		report.Report(ev)
 	})
@@ -135,7 +135,7 @@ func (e *Engine) Restore(ctx context.Context, req restore.Request, report progre
 	if _, err := e.function(req.Function); err != nil {
 		return restore.Result{}, err
 	}
-	result, err := e.restorer.Restore(ctx, req, report)
+	result, err := e.restoreOnRecord(ctx, req, report)
 	return result, asUsage(err)
 }
 
@@ -223,7 +223,7 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 
 // prove carries out one proof and turns what it found into an error.
 func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
-	r, err := e.verifier.Prove(ctx, req, report)
+	r, err := e.proveOnRecord(ctx, req, report)
 	switch {
 	case err != nil:
 		return r, asUsage(err)

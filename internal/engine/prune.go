@@ -10,6 +10,7 @@ import (
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/retention"
@@ -42,13 +43,29 @@ func (e *Engine) Prune(ctx context.Context, req PruneRequest, report progress.Re
 		err = work()
 		return out, err
 	}
-	err = e.recorded(ctx, catalog.RunPrune, func(run *catalog.Run) error {
-		run.Function = strings.Join(req.Functions, " ")
-		err := work()
-		note(run, pruneCounts(out))
-		return err
+	err = e.deletion(ctx, "prune", func() (evidence.Deletion, error) {
+		err := e.recorded(ctx, catalog.RunPrune, func(run *catalog.Run) error {
+			run.Function = strings.Join(req.Functions, " ")
+			err := work()
+			note(run, pruneCounts(out))
+			return err
+		})
+		return evidence.Deletion{Snapshots: dropped(out)}, err
 	})
 	return out, err
+}
+
+// dropped are the recovery points that a prune gave up, and why.
+func dropped(r PruneResult) map[string]string {
+	out := map[string]string{}
+	for _, f := range r.Functions {
+		for _, d := range f.Decisions {
+			if !d.Keep {
+				out[d.Snapshot] = strings.Join(d.Reasons, "; ")
+			}
+		}
+	}
+	return out
 }
 
 // counted is what the record of a prune says of a function.

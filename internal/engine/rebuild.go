@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/saypro/backupd/internal/config"
@@ -18,6 +19,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 	if _, ok := cfg.Sites[from]; !ok {
 		return nil, fmt.Errorf("%w: site %q is not configured; there are %v", ErrUsage, from, cfg.SiteOrder)
 	}
+	_, keyErr := os.Stat(cfg.Evidence.KeyFile)
 	e, err := Open(ctx, cfg, o)
 	if errors.Is(err, repository.ErrHalfRebuilt) {
 		// There is nothing in it but what a site has told.
@@ -30,6 +32,11 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	if e.evidence.Size() == 0 {
+		if err := e.expectEvidence(untaken{from, errors.Is(keyErr, fs.ErrNotExist)}); err != nil {
+			return nil, err
+		}
+	}
 	out, err = e.repository.Rebuild(ctx, from, func(phase string, done int) {
 		report.Report(progress.Event{Phase: "rebuild", Site: from, Done: int64(done), Unit: phase})
 	})
@@ -39,9 +46,14 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 	}
 	switch {
 	case errors.Is(err, repository.ErrNotEmpty):
-		return out, fmt.Errorf("%w: %w", ErrUsage, err)
+		return out, errors.Join(fmt.Errorf("%w: %w", ErrUsage, err), e.catalog.SetMeta(metaUntaken, nil))
 	case err != nil:
 		return out, fmt.Errorf("rebuild the catalog from site %s: %w", from, err)
+	}
+	out.Records, err = e.takeUntaken(ctx)
+	switch {
+	case err != nil:
+		return out, fmt.Errorf("%w: the recovery points are back, and their evidence is not; nothing is done until it is: %w", ErrDegraded, err)
 	case len(out.Lost)+len(out.Damaged) > 0:
 		return out, fmt.Errorf("%w: site %s: %d recovery points cannot be brought back from it, %d of its objects are damaged",
 			ErrDegraded, from, len(out.Lost), len(out.Damaged))

@@ -21,9 +21,10 @@ import (
 // the sites, until ctx ends. A capture that runs then is abandoned: it leaves
 // nothing that could be listed, and its packs serve the next one.
 func (e *Engine) Serve(ctx context.Context) error {
+	ctx = By(ctx, bySchedule)
 	e.sweepScratch(ctx)
 	e.reportCutShort()
-	e.pinAll(ctx)
+	e.pinAll(By(ctx, bySchedule))
 	e.startUploads(ctx)
 	var others errgroup.Group
 	defer func() { _ = others.Wait() }() // none returns an error
@@ -35,6 +36,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 	})
 	others.Go(func() error {
 		e.keepLocked(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepEvidence(ctx)
 		return nil
 	})
 	others.Go(func() error {
@@ -123,7 +128,11 @@ func (e *Engine) reportCutShort() {
 		e.log.Warn("an earlier proof was cut short", "function", p.Function, "site", p.Site, "started", p.Started)
 		err = errors.Join(err, e.catalog.PutProof(p))
 	}
-	if err != nil {
+	cutShort, answerErr := e.evidence.EndUnfinished()
+	for _, intent := range cutShort {
+		e.log.Warn("an earlier act is on record without a result; it was cut short", "act", intent.Act, "function", intent.Function, "record", intent.Sequence)
+	}
+	if err = errors.Join(err, answerErr); err != nil {
 		e.log.Error("the record of earlier runs could not be read", "error", err)
 	}
 }

@@ -30,9 +30,12 @@ func (e *Engine) raise(ctx context.Context, r snapshot.Result) {
 	if err != nil {
 		e.log.Error("the last clean recovery point could not be held", "function", r.Function, "error", err)
 	}
-	e.noteSuspect(evidence.Record{Function: r.Function, Suspect: &evidence.Suspect{
+	err = e.tell(context.WithoutCancel(ctx), evidence.Record{Act: evidence.ActSuspect, Function: r.Function, Suspect: &evidence.Suspect{
 		Snapshot: r.Snapshot, RecoveryPoint: r.RecoveryPoint, Signals: evidenceSignals(r.Suspect), LastClean: clean,
 	}})
+	if err != nil {
+		e.log.Error("a suspicion could not be written into the evidence", "function", r.Function, "snapshot", r.Snapshot, "error", err)
+	}
 }
 
 func orNothing(id string) string {
@@ -40,14 +43,6 @@ func orNothing(id string) string {
 		return "none"
 	}
 	return id
-}
-
-// noteSuspect takes down a suspicion, or its end.
-func (e *Engine) noteSuspect(r evidence.Record) {
-	r.Act = evidence.ActSuspect
-	if _, err := e.evidence.Note(r); err != nil {
-		e.log.Error("a suspicion could not be written into the evidence", "function", r.Function, "snapshot", r.Suspect.Snapshot, "error", err)
-	}
 }
 
 func evidenceSignals(signals []suspicion.Signal) []evidence.Signal {
@@ -86,13 +81,21 @@ func (e *Engine) pinClean(ctx context.Context, function string) (clean string, e
 	var errs []error
 	for _, s := range e.pinned(function, &errs) {
 		if s.ID != clean {
-			errs = append(errs, e.repository.Hold(ctx, s.ID, ""))
+			errs = append(errs, e.pin(ctx, s, ""))
 		}
 	}
 	if clean != "" && doubt.Clean.Held != reason && (doubt.Clean.Held == "" || strings.HasPrefix(doubt.Clean.Held, heldForSuspect)) {
-		errs = append(errs, e.repository.Hold(ctx, clean, reason))
+		errs = append(errs, e.pin(ctx, *doubt.Clean, reason))
 	}
 	return clean, errors.Join(errs...)
+}
+
+// pin holds a recovery point, or with an empty reason lets it go, on record.
+func (e *Engine) pin(ctx context.Context, s repository.SnapshotInfo, reason string) error {
+	if err := e.repository.Hold(ctx, s.ID, reason); err != nil {
+		return err
+	}
+	return e.tell(ctx, holdRecord(s.ID, s.Function, reason))
 }
 
 // pinned returns what is held of a function because others are in doubt.
@@ -183,10 +186,13 @@ func (e *Engine) ClearSuspect(ctx context.Context, req ClearRequest) (SuspectPoi
 	if err != nil {
 		return SuspectPoint{}, err
 	}
-	e.log.Warn("a suspect recovery point was judged to be fine", "function", info.Function, "snapshot", info.ID, "reason", req.Reason, "by", req.By)
-	e.noteSuspect(evidence.Record{Function: info.Function, By: req.By, Suspect: &evidence.Suspect{
+	e.log.Warn("a suspect recovery point was judged to be fine", "function", info.Function, "snapshot", info.ID, "reason", req.Reason, "by", e.actor(ctx))
+	err = e.tell(ctx, evidence.Record{Act: evidence.ActSuspect, Function: info.Function, Suspect: &evidence.Suspect{
 		Snapshot: info.ID, RecoveryPoint: info.RecoveryPoint.UTC(), Signals: []evidence.Signal{}, Cleared: req.Reason,
 	}})
+	if err != nil {
+		return SuspectPoint{}, fmt.Errorf("snapshot %s is cleared: %w", info.ID, err)
+	}
 	if _, err := e.pinClean(ctx, info.Function); err != nil {
 		return SuspectPoint{}, fmt.Errorf("snapshot %s is cleared; let go of what was held for it: %w", info.ID, err)
 	}

@@ -17,7 +17,7 @@ const cleared = "the archive job, ticket 4711"
 // recorded returns what the evidence says of suspicions.
 func (w *world) recorded(t *testing.T) (out []evidence.Record) {
 	t.Helper()
-	log := w.EvidenceLog()
+	log := w.Evidence()
 	for r, err := range log.Records(0, log.Size()) {
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func (w *world) judge(t *testing.T, bad, clean string) {
 			t.Errorf("%+v: %v", req, err)
 		}
 	}
-	p, err := w.ClearSuspect(t.Context(), engine.ClearRequest{Snapshot: bad[:8], Reason: cleared, By: "anna"})
+	p, err := w.ClearSuspect(t.Context(), engine.ClearRequest{Snapshot: bad[:8], Reason: cleared})
 	if err != nil || p.Cleared != cleared || p.LastClean != "" {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -235,7 +235,7 @@ func TestClearIsRecorded(t *testing.T) {
 	w.take(t, "payments")
 	w.db.Exec(t, `DELETE FROM payments.ledger WHERE id = 1`)
 	bad := w.take(t, "payments")
-	if _, err := w.ClearSuspect(t.Context(), engine.ClearRequest{Snapshot: bad.Snapshot, Reason: cleared, By: "anna"}); err != nil {
+	if _, err := w.ClearSuspect(engine.By(t.Context(), "anna"), engine.ClearRequest{Snapshot: bad.Snapshot, Reason: cleared}); err != nil {
 		t.Fatal(err)
 	}
 	r := w.recorded(t)

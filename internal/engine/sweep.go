@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 )
@@ -32,10 +33,14 @@ func (e *Engine) Sweep(ctx context.Context, req SweepRequest, report progress.Re
 		err := e.sweepOnce(ctx, options, &out, report)
 		return out, err
 	}
-	err := e.recorded(ctx, catalog.RunSweep, func(run *catalog.Run) error {
-		err := e.sweepInStep(ctx, options, &out, report)
-		note(run, out)
-		return err
+	err := e.deletion(ctx, "sweep", func() (evidence.Deletion, error) {
+		err := e.recorded(ctx, catalog.RunSweep, func(run *catalog.Run) error {
+			err := e.sweepInStep(ctx, options, &out, report)
+			note(run, out)
+			return err
+		})
+		gone := out.DeletedCommits.Plus(out.DeletedPacks)
+		return evidence.Deletion{Objects: gone.Objects, Bytes: gone.Bytes}, err
 	})
 	return out, err
 }

@@ -112,6 +112,14 @@ func MakeKeyFile(path string) (k PublicKey, made bool, err error) {
 	return s.public, made, nil
 }
 
+// MakeKeyFileOf makes a new key for a log that is known by its origin only, as
+// after the loss of the host. The error matches [fs.ErrExist] when there is a
+// file of that name.
+func MakeKeyFileOf(path, origin string) error {
+	_, err := makeKeyFile(path, origin)
+	return err
+}
+
 // makeKeyFile makes a key for a log, or for a new one when origin is empty.
 func makeKeyFile(path, origin string) (*Signer, error) {
 	if origin == "" {

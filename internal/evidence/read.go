@@ -69,6 +69,17 @@ func (l *Log) Find(act Act, function string, from, to time.Time) iter.Seq2[Recor
 	}
 }
 
+// Latest returns the newest record of an act; ok is false when there is none. An
+// empty function means any.
+func (l *Log) Latest(act Act, function string) (r Record, ok bool, err error) {
+	found, err := l.store.FindEvidence(act, function, time.Time{}, time.Time{})
+	if err != nil || len(found) == 0 {
+		return Record{}, false, err
+	}
+	r, err = l.read(found[len(found)-1])
+	return r, err == nil, err
+}
+
 // Unfinished returns the intents without a result, in order. While an act runs
 // its intent is one of them; at the start of a program all are of acts that the
 // end of an earlier one cut short.

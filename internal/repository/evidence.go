@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/storage"
@@ -287,4 +288,25 @@ func (r *Repository) mayReplaceEvidence(ctx context.Context, site Site, e catalo
 	}
 	return &ObjectError{site.Name, e.Name, fmt.Errorf(
 		"%w: %w; look at both with 'backupd repository inspect %s', and delete the wrong one there by hand", errStuck, ErrOtherEvidence, e.Name)}
+}
+
+// EvidenceEnd returns the number behind the last record of a log that was added;
+// 0 when none was.
+func (r *Repository) EvidenceEnd(log string) (uint64, error) {
+	name, err := r.catalog.LastObject(evidencePrefix + log + "/")
+	if err != nil || name == "" {
+		return 0, err
+	}
+	e, ok := parseEvidenceName(name)
+	if !ok {
+		return 0, fmt.Errorf("repository: the catalog names evidence %q", name)
+	}
+	return e.First + uint64(e.Count), nil
+}
+
+// AwaitEvidence waits until every site has the named objects of evidence, ctx
+// ends, or those that lack one have failed for longer than patience.
+func (r *Repository) AwaitEvidence(ctx context.Context, names []string, patience time.Duration) error {
+	_, err := r.awaitObjects(ctx, names, patience)
+	return err
 }

@@ -21,6 +21,9 @@ type FallThrough struct {
 	Site   string `json:"site"`
 	Object string `json:"object"`
 	Reason string `json:"reason"`
+	// Damaged: the site answered, and its copy is wrong or not there. Otherwise
+	// nothing is known of the copy.
+	Damaged bool `json:"damaged"`
 }
 
 // Reader reads the streams of one snapshot. Its methods are safe for

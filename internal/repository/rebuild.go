@@ -51,6 +51,8 @@ type Rebuilt struct {
 	Lost    []LostSnapshot `json:"lost,omitempty"`
 	// Unasked are the other sites that could not be asked for what is lost.
 	Unasked []Problem `json:"unasked,omitempty"`
+	// Records is how many records of the evidence log were taken over from them.
+	Records uint64 `json:"records,omitempty"`
 }
 
 // LostSnapshot is a snapshot whose commit is there but not all that it names.

@@ -39,6 +39,8 @@ func Serve(ctx context.Context, l net.Listener, ops Operations, opt Options) err
 		ReadHeaderTimeout: 10 * time.Second,
 		// Every request's context ends with ctx, and so does its operation.
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		// What is done is on record with who asked for it, and the kernel says who.
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return engine.By(ctx, peer(c)) },
 		ErrorLog:    slog.NewLogLogger(opt.Log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
