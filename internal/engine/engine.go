@@ -78,7 +78,8 @@ type Engine struct {
 	// nextSweep is when the service prunes and sweeps next; zero when it does
 	// so now, or does not.
 	nextSweep time.Time
-	scans     map[string]scan // by site, the last of each
+	scans     map[string]scan   // by site, the last of each
+	grown     map[string]growth // by function, as last read
 }
 
 const (
@@ -104,7 +105,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
-		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())

@@ -26,6 +26,7 @@ type fake struct {
 	server.KeyOperations
 	server.InspectOperations
 	server.SuspectOperations
+	server.ObjectiveOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)

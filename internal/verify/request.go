@@ -7,6 +7,10 @@ type Request struct {
 	// Snapshot is the ID of the snapshot, or an unambiguous prefix; empty
 	// means the newest one that the site holds.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Selection says how the snapshot was chosen; for the record.
+	Selection Selection `json:"selection,omitzero"`
+	// Scheduled says that nobody asked for the proof.
+	Scheduled bool `json:"scheduled,omitempty"`
 	// From is the only site to read from. It is required.
 	From string `json:"from"`
 	// Level is the level to reach, "L0" to "L6"; empty means L6 when the
