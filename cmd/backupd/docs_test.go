@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -46,6 +47,7 @@ var documents = []any{
 	restore.Plan{},
 	restore.Result{},
 	verify.Result{},
+	evidence.Controls{},
 }
 
 func manual(t *testing.T) string {

@@ -14,8 +14,8 @@ import (
 
 const cleared = "the archive job, ticket 4711"
 
-// recorded returns what the evidence says of suspicions.
-func (w *world) recorded(t *testing.T) (out []evidence.Record) {
+// toldOfSuspects returns what the evidence says of suspicions.
+func (w *world) toldOfSuspects(t *testing.T) (out []evidence.Record) {
 	t.Helper()
 	log := w.Evidence()
 	for r, err := range log.Records(0, log.Size()) {
@@ -144,7 +144,7 @@ func TestSuspectPoint(t *testing.T) {
 	if want := slices.Sorted(slices.Values([]string{first.Snapshot, after.Snapshot})); !slices.Equal(gone, want) {
 		t.Errorf("given up: %v, want %v of clean %s, bad %s, later %s", gone, want, clean.Snapshot, bad.Snapshot, later.Snapshot)
 	}
-	r := w.recorded(t)
+	r := w.toldOfSuspects(t)
 	if len(r) != 1 || r[0].Function != "payments" || r[0].Suspect.Snapshot != bad.Snapshot || r[0].Suspect.LastClean != clean.Snapshot ||
 		len(r[0].Suspect.Signals) != 1 || r[0].Suspect.Signals[0].Before != 2000 || r[0].Suspect.Signals[0].After != 200 {
 		t.Errorf("%+v", r)
@@ -209,7 +209,7 @@ func (w *world) nextIsTold(t *testing.T, before, clean string) {
 	if held := w.points(t)[restored.Snapshot].Held; held != "mine" {
 		t.Errorf("somebody's own hold has become %q", held)
 	}
-	if r := w.recorded(t); len(r) != 3 || r[2].Suspect.Snapshot != again.Snapshot || r[2].Suspect.LastClean != restored.Snapshot {
+	if r := w.toldOfSuspects(t); len(r) != 3 || r[2].Suspect.Snapshot != again.Snapshot || r[2].Suspect.LastClean != restored.Snapshot {
 		t.Errorf("%+v", r)
 	}
 	w.shut(t)
@@ -238,7 +238,7 @@ func TestClearIsRecorded(t *testing.T) {
 	if _, err := w.ClearSuspect(engine.By(t.Context(), "anna"), engine.ClearRequest{Snapshot: bad.Snapshot, Reason: cleared}); err != nil {
 		t.Fatal(err)
 	}
-	r := w.recorded(t)
+	r := w.toldOfSuspects(t)
 	if len(r) != 2 || r[0].Suspect.Signals[0].Kind != "canary" || r[0].Suspect.Signals[0].Table != "bird" {
 		t.Fatalf("%+v", r)
 	}

@@ -49,6 +49,7 @@ type Operations interface {
 	KeyOperations
 	InspectOperations
 	SuspectOperations
+	ControlsOperations
 	ObjectiveOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
