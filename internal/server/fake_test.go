@@ -27,6 +27,7 @@ type fake struct {
 	server.KeyOperations
 	server.InspectOperations
 	server.EvidenceOperations
+	server.SuspectOperations
 	server.ObjectiveOperations
 	server.DrillOperations
 	server.ReportOperations

@@ -49,6 +49,7 @@ type Operations interface {
 	KeyOperations
 	InspectOperations
 	EvidenceOperations
+	SuspectOperations
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations

@@ -129,6 +129,7 @@ func (s *server) routes() http.Handler {
 	s.keyRoutes(mux)
 	s.inspectRoutes(mux)
 	s.evidenceRoutes(mux)
+	s.suspectRoutes(mux)
 	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)
