@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"math/rand/v2"
-	"syscall"
 	"testing"
 	"time"
 
