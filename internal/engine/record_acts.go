@@ -74,9 +74,11 @@ func (e *Engine) proveOnRecord(ctx context.Context, req verify.Request, report p
 	intent := evidence.Record{Act: evidence.ActProof, Function: req.Function, Proof: &evidence.Proof{
 		Snapshot: req.Snapshot, Site: req.From, Requested: req.Level, Selection: evidence.Selection(req.Selection),
 	}}
+	markDrill(ctx, intent)
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
 		r, err = e.verifier.Prove(ctx, req, report)
-		out := evidence.Record{Proof: e.proofBody(r, f)}
+		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
+		markDrill(ctx, out)
 		if r.Difference {
 			out.Outcome = evidence.Different
 		} else if err == nil && !r.Passed {

@@ -36,7 +36,14 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Warnings = keys.Warnings
+	actions, err := e.drillWarnings()
+	if err != nil {
+		return s, err
+	}
+	s.Warnings = append(keys.Warnings, actions...)
+	if err := e.statusOfControls(&s); err != nil {
+		return s, err
+	}
 	proofs, err := e.newestProofs()
 	if err != nil {
 		return s, err
