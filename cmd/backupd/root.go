@@ -64,7 +64,7 @@ func newRoot(a *app) *cobra.Command {
 		newCheck(a), newInit(a), newServe(a), newKey(a), newCatalog(a), newRepository(a),
 		newStatus(a), newObjectives(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a),
 		newSync(a), newPrune(a), newHold(a), newRelease(a), newSweep(a), newScrub(a),
-		newRestore(a), newVersion(a),
+		newRestore(a), newDrill(a), newVersion(a),
 	)
 	return root
 }

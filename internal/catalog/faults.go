@@ -19,7 +19,7 @@ type Fault struct {
 	Name  string    `json:"-"` // of the object
 	Since time.Time `json:"since"`
 	// Detail says what was found, Found by what: "compare", "scrub", "lock",
-	// "upload".
+	// "upload", "room", "restore", "proof".
 	Detail string `json:"detail"`
 	Found  string `json:"found"`
 	// Lost: no site and no spool has the object, so it cannot be mended.

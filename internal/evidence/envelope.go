@@ -38,15 +38,18 @@ type envelope struct {
 
 // preAuth is what DSSE v1 signs: the pre-authentication encoding of a payload.
 func preAuth(payload []byte) []byte {
-	b := make([]byte, 0, len(payload)+64)
+	return append(appendPreAuth(make([]byte, 0, len(payload)+64), len(payload)), payload...)
+}
+
+// appendPreAuth appends what comes before a payload of that length.
+func appendPreAuth(b []byte, length int) []byte {
 	b = append(b, "DSSEv1 "...)
 	b = strconv.AppendInt(b, int64(len(payloadType)), 10)
 	b = append(b, ' ')
 	b = append(b, payloadType...)
 	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(len(payload)), 10)
-	b = append(b, ' ')
-	return append(b, payload...)
+	b = strconv.AppendInt(b, int64(length), 10)
+	return append(b, ' ')
 }
 
 // seal signs a payload and returns the bytes of its envelope.

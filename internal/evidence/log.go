@@ -224,6 +224,9 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 	for i := range batch {
 		r := &batch[i]
 		r.Sequence, r.Time, r.Program = b.size, now, l.program
+		if r.Alive != nil {
+			r.Alive = &Alive{SinceSequence: b.size - 1}
+		}
 		if err := l.fit(r); err != nil {
 			return 0, err
 		}

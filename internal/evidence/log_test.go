@@ -64,6 +64,9 @@ func (n *naive) add(r Record, now time.Time, first Record) bool {
 		n.records = append(n.records, first)
 	}
 	r.Sequence, r.Time, r.Program = uint64(len(n.records)), now, "test"
+	if r.Alive != nil {
+		r.Alive = &Alive{SinceSequence: r.Sequence - 1}
+	}
 	n.records = append(n.records, r)
 	return true
 }

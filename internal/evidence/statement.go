@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -85,13 +84,8 @@ func encodeStatement(r *Record, origin string, before tlog.Hash) ([]byte, error)
 // differently written can mean one thing to this reader and another to the next.
 func decodeStatement(payload []byte) (*statement, error) {
 	s := &statement{}
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
+	if err := json.Unmarshal(payload, s); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: something follows the statement", ErrRecord)
 	}
 	if s.Type != statementType || s.PredicateType != predicatePrefix+string(s.Predicate.Act) || len(s.Subject) != 1 {
 		return nil, fmt.Errorf("%w: %q about %q is not a statement of this log", ErrRecord, s.Type, s.PredicateType)

@@ -185,6 +185,7 @@ func (rd *Reader) passOver(site Site, object string, known int, err error) {
 		rd.mu.Unlock()
 	}
 	if rd.notify != nil {
-		rd.notify(FallThrough{Site: site.Name, Object: object, Reason: err.Error()})
+		wrong, _ := wrongBytes(object, err)
+		rd.notify(FallThrough{Site: site.Name, Object: object, Reason: err.Error(), Damaged: wrong != nil})
 	}
 }

@@ -3,6 +3,7 @@ package restore
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
@@ -29,9 +30,13 @@ func (r *Restorer) choose(req Request) (repository.SnapshotInfo, error) {
 	}
 	var chosen, oldest repository.SnapshotInfo
 	waiting := false
+	var broken []string // what is wrong with the newest that is not held whole
 	err := r.Repository.Snapshots(req.Function, func(s repository.SnapshotInfo) bool {
 		if !held(s, req.From) {
 			waiting = true
+			if len(broken) == 0 {
+				broken = damages(s, req.From)
+			}
 			return true
 		}
 		oldest = s
@@ -49,6 +54,9 @@ func (r *Restorer) choose(req Request) (repository.SnapshotInfo, error) {
 	case oldest.ID != "":
 		return chosen, wrong("function %s: no recovery point is as old as %s; the oldest is of %s",
 			req.Function, stamp(req.At), stamp(oldest.RecoveryPoint))
+	case len(broken) > 0:
+		return chosen, fmt.Errorf("function %s: no recovery point is whole%s: %w: %s; what another site has is put right by 'backupd sync'",
+			req.Function, where(req.From), repository.ErrUnavailable, strings.Join(broken, "; "))
 	case waiting:
 		return chosen, fmt.Errorf("function %s: its recovery points %w", req.Function, notAt(req.From))
 	}
@@ -91,6 +99,14 @@ func damages(s repository.SnapshotInfo, from string) []string {
 		}
 	}
 	return out
+}
+
+// where names the site that was asked for.
+func where(site string) string {
+	if site == "" {
+		return ""
+	}
+	return " at site " + site
 }
 
 func notAt(site string) error {

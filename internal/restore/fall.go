@@ -9,7 +9,6 @@ import (
 
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
-	"github.com/saypro/backupd/internal/storage"
 )
 
 // fallThroughs collects what some site could not give: each damaged object
@@ -28,7 +27,7 @@ type fallThroughs struct {
 func (f *fallThroughs) note(passed repository.FallThrough) {
 	fall := FallThrough{
 		Object: passed.Object, Site: passed.Site, Then: f.after(passed.Site),
-		Unreachable: !damaged(passed.Reason), Reason: withoutPlace(passed),
+		Unreachable: !passed.Damaged, Reason: withoutPlace(passed),
 	}
 	if !f.add(fall) {
 		return
@@ -64,18 +63,6 @@ func (f *fallThroughs) add(fall FallThrough) bool {
 	return true
 }
 
-// damaged reports whether a site gave an answer that shows its copy to be
-// wrong. The reader hands its reason over as text, in which the causes keep
-// their words.
-func damaged(reason string) bool {
-	for _, cause := range []error{storage.ErrNotFound, storage.ErrShort, storage.ErrChecksum, repository.ErrCorrupt} {
-		if strings.Contains(reason, cause.Error()) {
-			return true
-		}
-	}
-	return false
-}
-
 // withoutPlace is the reason without the names of site and object, which stand
 // beside it.
 func withoutPlace(passed repository.FallThrough) string {
@@ -93,6 +80,17 @@ func (f *fallThroughs) after(site string) string {
 		return f.order[i+1]
 	}
 	return ""
+}
+
+// damaged returns what each site was found to hold wrongly, or not at all.
+func (f *fallThroughs) damaged() map[string][]repository.Problem {
+	out := map[string][]repository.Problem{}
+	for _, fall := range f.list() {
+		if !fall.Unreachable {
+			out[fall.Site] = append(out[fall.Site], repository.Problem{Object: fall.Object, Detail: fall.Reason})
+		}
+	}
+	return out
 }
 
 func (f *fallThroughs) list() []FallThrough {

@@ -69,6 +69,10 @@ func (r *Restorer) Restore(ctx context.Context, req Request, report progress.Rep
 	k.result.Phases = k.phases.Seconds()
 	k.result.DurationSeconds = ended.Sub(run.Started).Seconds()
 	k.result.FallThroughs = k.falls.list()
+	for site, objects := range k.falls.damaged() {
+		// Also after a restore that was given up: it has seen what it has seen.
+		r.Repository.Suspect(context.WithoutCancel(ctx), site, "restore", objects)
+	}
 	k.countReads()
 	run.Ended, run.Snapshot = ended, k.result.Snapshot
 	if recordErr := r.record(&run, k.result, err); recordErr != nil {

@@ -343,6 +343,7 @@ func TestCorruptPackOnOneSiteFallsThrough(t *testing.T) {
 	db := filled(t, 20000)
 	b := snaptest.New(t, db.URL())
 	b.Take(t, pay())
+	b.StopUploads() // they would put right what the first restore finds
 	b.Spoil(t, "onsite")
 	address, name := absent(t, db)
 	var messages snaptest.Messages
@@ -365,6 +366,20 @@ func TestCorruptPackOnOneSiteFallsThrough(t *testing.T) {
 	_, err = restorer(t, b).Restore(t.Context(), restore.Request{Function: "payments", To: address, From: "onsite"}, nil)
 	if !errors.Is(err, repository.ErrUnavailable) || !strings.Contains(err.Error(), "p/") {
 		t.Errorf("from the corrupt site alone: %v", err)
+	}
+	faults, err := b.Catalog.Faults("onsite")
+	if err != nil || len(faults) != len(seen) || faults[0].Found != "restore" || !seen[faults[0].Name] {
+		t.Errorf("on record: %+v (%v)", faults, err)
+	}
+	b.StartUploads(t)
+	for until := time.Now().Add(time.Minute); len(faults) > 0 && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		if faults, err = b.Catalog.Faults("onsite"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := restorer(t, b).Restore(t.Context(), restore.Request{Function: "payments", To: address, From: "onsite"}, nil)
+	if err != nil || len(again.FallThroughs) > 0 {
+		t.Errorf("from the site that was put right: %+v %v", again, err)
 	}
 }
 

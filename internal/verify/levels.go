@@ -39,6 +39,7 @@ func found(name, detail string, problems []repository.Problem) []Check {
 func (p *proof) present(ctx context.Context) ([]Check, error) {
 	defer p.phases.Begin("fetch")()
 	done, problems, err := p.Repository.CheckPresent(ctx, p.snap, p.req.From)
+	p.suspect(ctx, problems)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +55,7 @@ func (p *proof) intact(ctx context.Context) ([]Check, error) {
 	}
 	meter := p.report.Meter(progress.Event{Function: p.req.Function, Phase: "fetch", Site: p.req.From, Total: total})
 	done, problems, err := p.Repository.Fetch(ctx, p.snap, p.req.From, p.place.packs, meter.Add)
+	p.suspect(ctx, problems)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +77,7 @@ func (p *proof) commitAgrees(ctx context.Context) ([]Check, error) {
 	switch {
 	case wrongBytes(err):
 		c.Detail = err.Error()
+		p.suspectIn(ctx, err)
 		return []Check{c}, nil
 	case err != nil:
 		return nil, err
@@ -91,6 +94,19 @@ func (p *proof) commitAgrees(ctx context.Context) ([]Check, error) {
 		c.Detail = "they differ: the catalog of this host is not what the site holds"
 	}
 	return []Check{c}, nil
+}
+
+// suspect has what the site holds wrongly, or not at all, put right.
+func (p *proof) suspect(ctx context.Context, problems []repository.Problem) {
+	p.Repository.Suspect(ctx, p.req.From, "proof", problems)
+}
+
+// suspectIn is suspect for the object that an error is about.
+func (p *proof) suspectIn(ctx context.Context, err error) {
+	var object *repository.ObjectError
+	if errors.As(err, &object) {
+		p.suspect(ctx, []repository.Problem{{Object: object.Object, Detail: object.Err.Error()}})
+	}
 }
 
 // wrongBytes reports whether an error says something of the copy, and not only

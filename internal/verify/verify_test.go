@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/snapshot/snaptest"
 	"github.com/saypro/backupd/internal/storage"
@@ -196,7 +198,8 @@ func TestFaultsTurnTheProofRed(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer f.keep(t)()
+			mended := f.mended(t)
+			defer mended()
 			f.before = func(p *proof, level string) {
 				if level == c.level {
 					c.fault(p)
@@ -230,8 +233,9 @@ func failures(r Result) string {
 	return strings.Join(out, "\n")
 }
 
-// keep returns a function that puts the onsite copy back as it is now.
-func (f *fixture) keep(t *testing.T) (restore func()) {
+// mended returns a function that waits until nothing is known to be wrong with
+// the onsite copy, and demands that it is then as it is now, byte for byte.
+func (f *fixture) mended(t *testing.T) (wait func()) {
 	t.Helper()
 	contents := map[string][]byte{}
 	for _, path := range f.Objects(t, "onsite", "") {
@@ -242,11 +246,68 @@ func (f *fixture) keep(t *testing.T) (restore func()) {
 		contents[path] = b
 	}
 	return func() {
-		for path, b := range contents {
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
+		t.Helper()
+		for until := time.Now().Add(time.Minute); len(f.faults(t)) > 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("not put right: %+v", f.faults(t))
 			}
 		}
+		for path, b := range contents {
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, b) {
+				t.Errorf("%s is not put right (%v)", path, err)
+			}
+		}
+	}
+}
+
+func (f *fixture) faults(t *testing.T) []catalog.Fault {
+	t.Helper()
+	faults, err := f.Bench.Catalog.Faults("onsite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return faults
+}
+
+// What a proof finds to be wrong at a site is on record until it is put right
+// from the other one, and then the proof is green. A site that is away has shown
+// nothing to be wrong.
+func TestDamageThatAProofMeetsIsMended(t *testing.T) {
+	f := newFixture(t, small(t))
+	for name, fault := range map[string]func(){
+		"flipped": func() { f.changed(t, "p/", flip) },
+		"missing": func() { f.without(t, "c/") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.StopUploads()
+			mended := f.mended(t)
+			fault()
+			if r := f.prove(t, ""); r.Passed || !r.Difference {
+				t.Errorf("green with a damaged object: %+v", r)
+			}
+			if found := f.faults(t); len(found) != 1 || found[0].Found != "proof" || found[0].Lost || found[0].Detail == "" {
+				t.Errorf("on record: %+v", found)
+			}
+			if s, err := f.Bench.Info(f.snapshot); err != nil || s.Sites["onsite"].State != repository.StateDamaged || s.Sites["cloud"].State != repository.StateDurable {
+				t.Errorf("the copies: %+v (%v)", s.Sites, err)
+			}
+			f.StartUploads(t)
+			mended()
+			if r := f.prove(t, ""); !r.Passed {
+				t.Errorf("red after the object was put right: %s", failures(r))
+			}
+		})
+	}
+	dir := f.Dirs["onsite"]
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	f.fails(t, "onsite")
+	if found := f.faults(t); len(found) > 0 {
+		t.Errorf("a site that is away counts as damaged: %+v", found)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
 	}
 }
 

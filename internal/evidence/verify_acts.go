@@ -1,0 +1,249 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// ofAct pairs intents and results.
+func (v *verifier) ofAct(seq uint64, r *Record) {
+	ended := string(r.Outcome)
+	if r.Phase != Result {
+		ended = string(r.Phase)
+	}
+	v.acts[actKey{r.Act, ended}]++
+	switch r.Phase {
+	case Intent:
+		v.open[seq] = r
+		if r.Act == ActSnapshot {
+			v.newest[r.Function] = seq
+		}
+	case Result:
+		v.ended(seq, r)
+	case Event:
+	}
+}
+
+func (v *verifier) ended(seq uint64, r *Record) {
+	v.passed[seq] = r.passed()
+	begun := v.open[*r.Intent]
+	switch {
+	case *r.Intent >= seq:
+		v.found(&seq, FoundResult, "it ends record %d, which is not before it", *r.Intent)
+	case *r.Intent < v.out.From:
+		// It began before the period, whose bundle has the intent.
+	case begun == nil:
+		v.found(&seq, FoundResult, "it ends record %d, which is no intent, or has ended already", *r.Intent)
+	case begun.Act != r.Act || begun.Function != r.Function:
+		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, begun.Act, begun.Function)
+	default:
+		delete(v.open, *r.Intent)
+	}
+}
+
+// specifics checks what single acts say of the log itself.
+func (v *verifier) specifics(seq uint64, r *Record) {
+	switch {
+	case r.Policy != nil:
+		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions})
+	case r.Anchor != nil:
+		v.anchor(seq, r)
+	case r.Day != nil:
+		v.day(seq, r)
+	case r.Drill != nil:
+		v.drill(seq, r.Drill)
+	case r.Alive != nil && r.Alive.SinceSequence+1 != seq:
+		v.found(&seq, FoundSequence, "it says that record %d came before it", r.Alive.SinceSequence)
+	}
+}
+
+func (v *verifier) anchor(seq uint64, r *Record) {
+	a := AnchorGiven{Record: seq, Time: r.Time, To: r.Anchor.To, Size: r.Anchor.Size, Root: r.Anchor.Root}
+	switch {
+	case a.Size > seq:
+		v.found(&seq, FoundAnchor, "it says that %s was given a checkpoint of %d records, which were not there yet", a.To, a.Size)
+	case a.Size >= v.out.From:
+		root, err := v.tree.root(a.Size)
+		if a.Checked = err == nil; a.Checked && root.String() != a.Root {
+			v.found(&seq, FoundAnchor, "it says that %s was given the root %s of %d records, and these have %s", a.To, a.Root, a.Size, root)
+		}
+	}
+	v.out.Anchors = append(v.out.Anchors, a)
+}
+
+// day derives the summary of a day again.
+func (v *verifier) day(seq uint64, r *Record) {
+	d := r.Day
+	if d.First > d.Next || d.Next > seq {
+		v.found(&seq, FoundDay, "it sums up records %d to %d, which cannot be", d.First, d.Next)
+		return
+	}
+	if d.First < v.out.From {
+		v.out.Skipped++
+		return
+	}
+	v.out.Days++
+	derived, err := DeriveDay(r.Function, d.Date, d.First, d.Next, each(v.kept[d.First-v.out.From:d.Next-v.out.From]))
+	if err != nil {
+		v.found(&seq, FoundDay, "the day cannot be summed up: %v", err)
+		return
+	}
+	want, err1 := json.Marshal(derived)
+	got, err2 := json.Marshal(d)
+	if err := errors.Join(err1, err2); err != nil || string(want) != string(got) {
+		v.found(&seq, FoundDay, "it says of %s on %s what its records %d to %d do not", r.Function, d.Date, d.First, d.Next-1)
+	}
+}
+
+// drill checks that what a step rests on, and what closed an action, passed.
+func (v *verifier) drill(seq uint64, d *Drill) {
+	for _, s := range d.Steps {
+		if s.Proof != nil && s.Status == Pass && *s.Proof >= v.out.From && !v.passed[*s.Proof] {
+			v.found(&seq, FoundVerdict, "step %s claims to pass by record %d, which is no proof that passed before it", s.ID, *s.Proof)
+		}
+	}
+	for _, a := range d.Actions {
+		id := d.ID + " " + a.ID
+		since, known := v.actions[id]
+		if !known {
+			v.actions[id] = seq
+			since = seq
+		}
+		if a.Closed == nil || *a.Closed < v.out.From {
+			continue
+		}
+		if !v.passed[*a.Closed] || known && *a.Closed < since {
+			v.found(&seq, FoundVerdict, "action %s claims to be closed by record %d, which is no test that passed after it was recorded", a.ID, *a.Closed)
+		}
+	}
+}
+
+// strip keeps of a record what days are derived from.
+func strip(r *Record) Record {
+	out := *r
+	out.Policy, out.Drill, out.Controls, out.Restore, out.Day, out.Anchor = nil, nil, nil, nil, nil, nil
+	if r.Proof != nil {
+		p := *r.Proof
+		p.Checks, p.Tables, p.Phases, p.NotProven = nil, nil, nil, nil
+		out.Proof = &p
+	}
+	return out
+}
+
+// after checks the end: checkpoints, and what is still open.
+func (v *verifier) after() {
+	about := v.bundle.about
+	for _, sealed := range v.bundle.keys {
+		if x := prepare(sealed); x.err == nil && x.record.Sequence >= about.To {
+			seq := x.record.Sequence
+			v.follow(seq, &x)
+		}
+	}
+	start := v.checkpoint(bundleStart, v.bundle.start, about.From)
+	end := v.checkpoint(bundleEnd, v.bundle.end, about.To)
+	if start != nil && end != nil && about.From > 0 {
+		if err := checkTree(v.bundle.hashes.Consistency, end, start); err != nil {
+			v.found(nil, FoundRoot, "the records of the period do not go on from those before it: %v", err)
+		}
+	}
+	if root, err := v.tree.root(about.To); err == nil {
+		v.out.Root = root.String()
+	}
+	for _, head := range v.heads {
+		v.head(head)
+	}
+	v.unfinished()
+}
+
+// checkpoint checks one of the bundle's own against the records; nil when it
+// does not hold.
+func (v *verifier) checkpoint(name string, signed []byte, size uint64) *Checkpoint {
+	at, by, err := OpenCheckpoint(signed, v.known()...)
+	switch {
+	case err != nil:
+		v.found(nil, FoundRoot, "%s is not signed by a key of this log: %v", name, err)
+		return nil
+	case at.Size != size || at.Origin != v.out.Origin:
+		v.found(nil, FoundRoot, "%s is of %d records of %s, and must be of %d of %s", name, at.Size, at.Origin, size, v.out.Origin)
+		return nil
+	case !v.trusted[by]:
+		v.found(nil, FoundKey, "%s is signed with key %s, which none of the keys that were given vouches for", name, by.ID)
+	}
+	root, err := v.tree.root(size)
+	if err != nil || root != at.Root {
+		v.found(nil, FoundRoot, "%s was signed for the root %v, and the %d records have %v", name, at.Root, size, root)
+		return nil
+	}
+	return &at
+}
+
+// known returns all keys that ever signed the log.
+func (v *verifier) known() (out []PublicKey) {
+	for k := range v.trusted {
+		out = append(out, k)
+	}
+	for _, k := range v.given {
+		if _, there := v.trusted[k]; !there {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// head compares with a checkpoint that was brought along.
+func (v *verifier) head(signed []byte) {
+	var trusted []PublicKey
+	for _, k := range v.known() {
+		if v.trusted[k] || slices.Contains(v.given, k) {
+			trusted = append(trusted, k)
+		}
+	}
+	at, _, err := OpenCheckpoint(signed, trusted...)
+	if err != nil {
+		v.found(nil, FoundHead, "the checkpoint that was given is not one of this log: %v", err)
+		return
+	}
+	check := HeadCheck{Size: at.Size, Root: at.Root.String()}
+	about := v.bundle.about
+	switch {
+	case at.Size < about.From:
+		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the bundle begins behind them, with %d: ask for one without --from", at.Size, about.From)
+	case at.Size > about.To && about.To < about.Size:
+		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the bundle ends before, with %d: ask for one without --to", at.Size, about.To)
+	case at.Size > about.To:
+		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the log is said to hold %d", at.Size, about.Size)
+	default:
+		root, err := v.tree.root(at.Size)
+		if check.Fits = err == nil && root == at.Root; !check.Fits {
+			v.found(nil, FoundHead, "the checkpoint that was given has the root %v of %d records, and those of the bundle have %v", at.Root, at.Size, root)
+		}
+	}
+	v.out.Heads = append(v.out.Heads, check)
+}
+
+// unfinished tells acts that may be under way from those whose end is hidden.
+func (v *verifier) unfinished() {
+	for _, seq := range slices.Sorted(maps.Keys(v.open)) {
+		r := v.open[seq]
+		age := v.last.Sub(r.Time)
+		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.Act, r.Function, stamp(r.Time))
+		switch {
+		case age > underway:
+			v.found(&seq, FoundUnfinished, "%s by the end of the bundle, %s later", what, age.Round(1e9))
+		case r.Act == ActSnapshot && seq < v.newest[r.Function]:
+			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])
+		default:
+			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.Time, Act: r.Act, Function: r.Function})
+		}
+	}
+}
+
+// checkTree checks that one tree goes on from another.
+func checkTree(proof []Hash, later, earlier *Checkpoint) error {
+	return tlog.CheckTree(proof, int64(later.Size), later.Root, int64(earlier.Size), earlier.Root)
+}

@@ -1,0 +1,302 @@
+package evidence
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/saypro/backupd/internal/clock"
+)
+
+// life is a log in which all acts happened for some hours, with what its writer
+// knows.
+type life struct {
+	*Log
+	clock  *clock.Fake
+	store  *memory
+	signer *Signer
+}
+
+func newLife(t testing.TB) *life {
+	t.Helper()
+	l := &life{clock: clock.NewFake(begin), store: &memory{}, signer: newSigner(t)}
+	l.Log = openLog(t, l.store, l.signer, l.clock)
+	return l
+}
+
+func must[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+var digest = strings.Repeat("0d", 32)
+
+func (l *life) snapshot(t testing.TB, function string) {
+	t.Helper()
+	n, err := l.Begin(Record{Act: ActSnapshot, Function: function, By: "schedule"})
+	must(t, n, err)
+	at := l.clock.Now()
+	l.clock.Advance(20 * time.Second)
+	err = l.End(n, Record{Act: ActSnapshot, Outcome: Done, Snapshot: &Snapshot{
+		ID: fmt.Sprint("s", n), RecoveryPoint: at, Started: at, Ended: l.clock.Now(), DurableSeconds: 20, Rows: 1000, BytesRaw: 1e6, BytesNew: 1e4, BytesStored: 4e3,
+		Tables: 3, Durable: map[string]time.Time{"onsite": l.clock.Now(), "cloud": l.clock.Now()}, Commit: digest, Schema: digest,
+	}})
+	must(t, n, err)
+}
+
+// proof is one that reached its level.
+func goodProof() *Proof {
+	p := &Proof{Snapshot: "s1", RecoveryPoint: begin, Site: "cloud", Requested: "L5", Level: "L5", Passed: true, Commit: digest, Seconds: 31}
+	for _, level := range levels[:6] {
+		p.Checks = append(p.Checks, Check{Name: "of " + level, Level: level, Status: Pass})
+	}
+	p.Tables = []Table{{Name: "payments.ledger", Rows: 2000, Digest: "aa", FoundRows: 2000, FoundDigest: "aa"}}
+	return p
+}
+
+func (l *life) proof(t testing.TB, outcome Outcome, p *Proof) uint64 {
+	t.Helper()
+	n := must1(l.Begin(Record{Act: ActProof, Function: "payments", Proof: &Proof{Snapshot: "s1", Site: "cloud", Requested: "L5"}}))(t)
+	l.clock.Advance(time.Minute)
+	r := Record{Act: ActProof, Outcome: outcome, Proof: p}
+	if outcome != Done {
+		r.Error = "it says why"
+	}
+	must(t, n, l.End(n, r))
+	return l.Size() - 1
+}
+
+func must1[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T { t.Helper(); return must(t, v, err) }
+}
+
+// hours lets time go by with snapshots every five minutes.
+func (l *life) hours(t testing.TB, n int) {
+	t.Helper()
+	for range n * 12 {
+		l.snapshot(t, "payments")
+		l.clock.Advance(5*time.Minute - 20*time.Second)
+	}
+}
+
+// note records an event of the log.
+func (l *life) note(t testing.TB, r Record) uint64 {
+	t.Helper()
+	return must1(l.Note(r))(t)
+}
+
+func (l *life) day(t testing.TB, function string, first uint64) {
+	t.Helper()
+	date := l.clock.Now().UTC().Format(time.DateOnly)
+	next := l.Size()
+	d, err := DeriveDay(function, date, first, next, l.Records(first, next))
+	must(t, d, err)
+	l.note(t, Record{Act: ActDay, Function: function, Day: &d})
+}
+
+// full is a life with something of everything, all of it in order.
+func full(t testing.TB) *life {
+	t.Helper()
+	l := newLife(t)
+	l.note(t, Record{Act: ActPolicy, Policy: &Policy{SHA256: digest, Sites: []string{"cloud"}, Functions: map[string]FunctionObjective{"payments": {RPOSeconds: 300}}}})
+	l.hours(t, 2)
+	l.anchor(t)
+	passed := l.proof(t, Done, goodProof())
+	failed := goodProof()
+	failed.Level, failed.Passed, failed.Difference = "L4", false, true
+	failed.Tables[0].FoundDigest = "ab"
+	l.proof(t, Different, failed)
+	l.proof(t, Failed, nil)
+	n := must1(l.Begin(Record{Act: ActDrill, Drill: &Drill{ID: "d1", Kind: "failover", Scenario: "cloud"}}))(t)
+	actions := []Action{{ID: "a1", Text: "more disks", Owner: "ops", Due: "2026-12-01"}}
+	must(t, n, l.End(n, Record{Act: ActDrill, Outcome: Done, Drill: &Drill{
+		ID: "d1", Kind: "failover", Scenario: "cloud", SHA256: digest, Actions: actions,
+		Steps: []DrillStep{{ID: "1", Text: "restore", Status: Pass, Seconds: 30, LostSeconds: 100, RPOSeconds: 300, RTOSeconds: 3600, Proof: &passed}},
+	}}))
+	closing := l.proof(t, Done, goodProof())
+	actions[0].Closed = &closing
+	l.note(t, Record{Act: ActDrill, Drill: &Drill{ID: "d1", Kind: "failover", Scenario: "cloud", Actions: actions}})
+	n = must1(l.Begin(Record{Act: ActControls, Controls: &Controls{}}))(t)
+	must(t, n, l.End(n, Record{Act: ActControls, Outcome: Done, Controls: &Controls{Faults: []Fault{{ID: "bit", Planted: "a bit flipped", Expected: "L1", Caught: "L1", Red: true}}}}))
+	l.day(t, "payments", 0)
+	l.clock.Advance(time.Hour)
+	l.note(t, Record{Act: ActAlive, Alive: &Alive{}})
+	l.hours(t, 1)
+	must1(l.Begin(Record{Act: ActRestore, Function: "payments", Restore: &Restore{Target: "db2"}}))(t)
+	l.hours(t, 1)
+	return l
+}
+
+func (l *life) anchor(t testing.TB) {
+	t.Helper()
+	at, _, err := OpenCheckpoint(must1(l.Checkpoint())(t), l.PublicKey())
+	must(t, at, err)
+	l.note(t, Record{Act: ActAnchor, Anchor: &Anchor{To: "mail audit@auditor.example", Size: at.Size, Root: at.Root.String()}})
+}
+
+func bundleOf(t testing.TB, l *Log, since, until time.Time) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := l.WriteBundle(&b, since, until); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func verify(t testing.TB, bundle []byte, o VerifyOptions) *Verification {
+	t.Helper()
+	v, err := Verify(bytes.NewReader(bundle), int64(len(bundle)), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.OK != (len(v.Findings) == 0) {
+		t.Fatalf("ok: %t with %d findings", v.OK, len(v.Findings))
+	}
+	return v
+}
+
+func good(t testing.TB, v *Verification) {
+	t.Helper()
+	for _, f := range v.Findings {
+		t.Errorf("%s: %s", place(f), f.Text)
+	}
+}
+
+func place(f Finding) string {
+	if f.Record == nil {
+		return string(f.Kind)
+	}
+	return fmt.Sprintf("%s of record %d", f.Kind, *f.Record)
+}
+
+func TestWhatIsInOrderIsFoundInOrder(t *testing.T) {
+	l := full(t)
+	head := must1(l.Checkpoint())(t)
+	earlier := must1(l.CheckpointAt(30))(t)
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}, Heads: [][]byte{head, earlier}})
+	good(t, v)
+	at, _, err := OpenCheckpoint(head, l.PublicKey())
+	if err != nil || v.Root != at.Root.String() || v.To != at.Size || v.From != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if len(v.Keys) != 1 || !v.Keys[0].Trusted || len(v.Policies) != 1 || len(v.Anchors) != 1 || !v.Anchors[0].Checked || v.Days != 1 || len(v.Open) != 1 {
+		t.Errorf("%+v", v)
+	}
+	if v.Acts["proof done"] != 2 || v.Acts["proof different"] != 1 || v.Acts["proof failed"] != 1 || v.Acts["snapshot done"] != 48 || v.Acts["alive event"] != 1 {
+		t.Errorf("%v", v.Acts)
+	}
+	if v.Silence.Seconds != 3600 || v.Silences != 0 || len(v.Heads) != 2 || !v.Heads[0].Fits || !v.Heads[1].Fits {
+		t.Errorf("%+v %d %+v", v.Silence, v.Silences, v.Heads)
+	}
+}
+
+// TestPeriods checks bundles of each part of a log, with a change of keys before,
+// within and after.
+func TestPeriods(t *testing.T) {
+	l := newLife(t)
+	first := l.PublicKey()
+	for range 4 {
+		l.hours(t, 1)
+		next := must1(NewSigner(first.Origin))(t)
+		if err := l.Rotate(next, "root"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := VerifyOptions{Keys: []PublicKey{first}}
+	for from := range 5 {
+		for to := range 5 {
+			since, until := begin.Add(time.Duration(from)*61*time.Minute), begin.Add(time.Duration(to)*61*time.Minute)
+			b := bundleOf(t, l.Log, since, until)
+			v := verify(t, b, keys)
+			good(t, v)
+			if len(v.Keys) != 5 {
+				t.Errorf("%d keys", len(v.Keys))
+			}
+			want := 0
+			for r, err := range l.Records(0, l.Size()) {
+				if err == nil && !r.Time.Before(since) && r.Time.Before(until) {
+					want++
+				}
+			}
+			if got := int(v.To - v.From); got != want {
+				t.Errorf("%v to %v: %d records, want %d", since, until, got, want)
+			}
+		}
+	}
+	v := verify(t, bundleOf(t, l.Log, begin.Add(90*time.Minute), time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	if v.OK {
+		t.Error("a key vouched for those before it")
+	}
+}
+
+// rezip writes a bundle anew with some of its files changed; nil leaves one out.
+func rezip(t testing.TB, bundle []byte, change map[string][]byte) []byte {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(bundle), int64(len(bundle)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	put := func(name string, content []byte) {
+		f, err := w.Create(name)
+		if err == nil {
+			_, err = f.Write(content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range r.File {
+		content, changed := change[f.Name]
+		if !changed {
+			content = unzip(t, bundle, f.Name)
+		}
+		delete(change, f.Name)
+		if content != nil {
+			put(f.Name, content)
+		}
+	}
+	for name, content := range change {
+		put(name, content)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func unzip(t testing.TB, bundle []byte, name string) []byte {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(bundle), int64(len(bundle)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := r.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func kinds(v *Verification) (out []FindingKind) {
+	for _, f := range v.Findings {
+		if !slices.Contains(out, f.Kind) {
+			out = append(out, f.Kind)
+		}
+	}
+	return out
+}
