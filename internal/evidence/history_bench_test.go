@@ -42,7 +42,7 @@ func yearsOfRuns(b *testing.B) (*Log, time.Time, time.Time) {
 	}
 	note(Record{Act: ActPolicy, Policy: &Policy{
 		SHA256: hashOfNothing, Sites: []string{"onsite", "cloud"},
-		Functions: map[string]FunctionObjective{"pay": {RPOSeconds: 360, RTOSeconds: 3600, ProveEverySeconds: 21600}},
+		Functions: map[string]FunctionObjective{"pay": {RPOSeconds: 360, RTOSeconds: 3600, ProveEverySeconds: 21600, ProveLevel: "L5"}},
 	}})
 	random := rand.New(rand.NewPCG(1, 2))
 	bytes := 0
