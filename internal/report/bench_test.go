@@ -107,8 +107,15 @@ func aYear(b testing.TB) (*evidence.Log, report.Request) {
 	}
 	put(evidence.Record{Act: evidence.ActPolicy, Phase: evidence.Event, Policy: policy})
 	rnd := rand.New(rand.NewPCG(3, 9))
+	next := uint64(0)
 	for i := range 365 {
-		aDay(b, begin.AddDate(0, 0, i), sortedNames(policy), rnd, put)
+		days := aDay(b, begin.AddDate(0, 0, i), sortedNames(policy), rnd, put)
+		first := next
+		next = log.Size()
+		for _, r := range days {
+			r.Day.First, r.Day.Next = first, next
+			put(r)
+		}
 	}
 	return log, report.Request{From: begin, To: begin.AddDate(1, 0, 0)}
 }
@@ -121,8 +128,8 @@ func sortedNames(p *evidence.Policy) (out []string) {
 	return out
 }
 
-// aDay writes what of a day is read, and its roll-ups.
-func aDay(b testing.TB, begin time.Time, functions []string, rnd *rand.Rand, put func(evidence.Record) uint64) {
+// aDay writes what of a day is read, and returns its roll-ups.
+func aDay(b testing.TB, begin time.Time, functions []string, rnd *rand.Rand, put func(evidence.Record) uint64) []evidence.Record {
 	var written []evidence.Record
 	var days []evidence.Record
 	for _, function := range functions {
@@ -150,9 +157,7 @@ func aDay(b testing.TB, begin time.Time, functions []string, rnd *rand.Rand, put
 		r.Intent = &n
 		put(r)
 	}
-	for _, r := range days {
-		put(r)
-	}
+	return days
 }
 
 func dayOfRuns(function string, begin time.Time, rnd *rand.Rand) []evidence.Record {
