@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -46,6 +48,10 @@ var documents = []any{
 	restore.Plan{},
 	restore.Result{},
 	verify.Result{},
+	evidence.Controls{},
+	drillList{},
+	drillTemplate{},
+	drill.Review{},
 }
 
 func manual(t *testing.T) string {

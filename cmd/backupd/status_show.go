@@ -42,8 +42,26 @@ func (a *app) showRest(b *strings.Builder, s engine.Status) {
 	if u := s.Upkeep; u != nil {
 		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.due(u.Next, s))
 	}
+	fmt.Fprintf(b, "negative controls  %s\n", a.controlled(s.Controls))
 	for _, reason := range s.Reasons {
 		fmt.Fprintf(b, "%s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+}
+
+// controlled says what the last round of negative controls says of the verifier.
+func (a *app) controlled(c engine.ControlsStatus) string {
+	found := fmt.Sprintf("%d of %d planted faults found %s", c.Red, c.Planted, show.Seconds(c.AgeSeconds)+" ago")
+	switch c.State {
+	case engine.StateGood:
+		return a.style.Good("good") + ", " + found
+	case engine.StateMissed:
+		return a.style.Bad("MISSED") + ", " + found
+	case engine.StateFailed:
+		return a.style.Bad("FAILED") + " " + show.Seconds(c.AgeSeconds) + " ago"
+	case engine.StateLate:
+		return a.style.Warn("late") + ", " + found
+	default:
+		return a.style.Warn("never made")
 	}
 }
 
@@ -73,11 +91,15 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	// Writing into memory does not fail.
 	_ = table.Write(b, a.style)
 	fmt.Fprintf(b, "  next run %s, next proof %s\n", a.due(f.NextRun, s), a.due(f.NextProof, s))
+	fmt.Fprintf(b, "  %s\n", a.provenShare(f, s))
 	if f.Running != "" {
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
 	}
 	for _, reason := range f.Reasons {
 		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+	for _, warning := range f.Warnings {
+		fmt.Fprintf(b, "  %s %s\n", a.style.Warn("!"), show.Text(warning))
 	}
 	b.WriteByte('\n')
 }
@@ -94,6 +116,15 @@ func (a *app) exposure(f engine.FunctionStatus) string {
 		margin = a.style.Bad("exceeded by " + show.Seconds(-*f.MarginSeconds))
 	}
 	return show.Seconds(*f.ExposureAnySeconds) + " of " + rpo + ", " + margin
+}
+
+// provenShare says how many of the recovery points that are kept were proven.
+func (a *app) provenShare(f engine.FunctionStatus, s engine.Status) string {
+	text := fmt.Sprintf("%d of %s proven from some site", f.ProvenPoints, show.Plural(f.KeptPoints, "recovery point"))
+	if !f.OldestUnproven.IsZero() {
+		text += ", the oldest that never was is " + show.TimeAgo(f.OldestUnproven, s.Time)
+	}
+	return text
 }
 
 // proof shows the last proof in a few words: its level and its age.

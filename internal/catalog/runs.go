@@ -14,6 +14,7 @@ const (
 	RunRestore  = "restore"
 	RunPrune    = "prune"
 	RunSweep    = "sweep"
+	RunControls = "controls" // a round of negative controls
 )
 
 // Run is one attempt to do something: a snapshot, a restore, a sweep. It is recorded
@@ -41,6 +42,10 @@ type Proof struct {
 	Site     string    `json:"site"`
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
+	// Rule says why this snapshot was chosen, Scheduled that nobody asked for
+	// the proof.
+	Rule      string `json:"rule,omitempty"`
+	Scheduled bool   `json:"scheduled,omitempty"`
 	// Level is the highest level that held, empty when not even L0 did.
 	Level  string `json:"level,omitempty"`
 	Passed bool   `json:"passed"` // the level asked for was reached

@@ -50,9 +50,15 @@ func Schema() ([]byte, error) {
 
 // allowNever adds the word to the durations that it may stand for.
 func allowNever(s *jsonschema.Schema) {
-	if def, ok := s.Definitions["Scrub"]; ok {
-		if every, ok := def.Properties.Get("every"); ok {
-			every.Pattern += "|^never$"
+	for section, keys := range map[string][]string{"Scrub": {"every"}, "Drills": {"controls_every"}, "Prove": {"rotate", "cold_every"}} {
+		def, ok := s.Definitions[section]
+		if !ok {
+			continue
+		}
+		for _, key := range keys {
+			if duration, ok := def.Properties.Get(key); ok {
+				duration.Pattern += "|^never$"
+			}
 		}
 	}
 }

@@ -40,6 +40,8 @@ type Config struct {
 	Scrub Scrub `yaml:"scrub"`
 	// Sweep says when and how what no recovery point needs is deleted.
 	Sweep Sweep `yaml:"sweep"`
+	// Drills says which exercises the service makes by itself.
+	Drills Drills `yaml:"drills"`
 
 	// SiteOrder and FunctionOrder hold the names in the order of the file.
 	SiteOrder     []string `yaml:"-" json:"-"`
@@ -55,6 +57,11 @@ type Keys struct {
 	// wrapped for besides the daemon's own; at least one, the escrow, whose
 	// identity is kept away from this machine.
 	Recipients []string `yaml:"recipients" jsonschema:"required,minItems=1"`
+	// DrillIdentityFile is the absolute path of an age identity for cold starts
+	// on schedule: that of a recipient of its own, never the escrow's, which
+	// must not lie on this host. Left out: they use the daemon's, and L7 is not
+	// proven.
+	DrillIdentityFile string `yaml:"drill_identity_file"`
 }
 
 // Evidence says how what was done and found is put on record.
@@ -268,6 +275,14 @@ type Prove struct {
 	// Every is the time between two proofs of the function; they take turns
 	// over the sites. Default 24h.
 	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Rotate is the time within which each recovery point that is kept is to be
+	// proven, from when it was made and from each proof of it on; "never": no
+	// such bound. Default 30d. After loading, 0 stands for never.
+	Rotate time.Duration `yaml:"rotate" jsonschema:"default=30d"`
+	// ColdEvery is the time between two cold starts of the function from each
+	// site: proofs on a host with nothing on it, which reach L7. Default never,
+	// for which 0 stands after loading.
+	ColdEvery time.Duration `yaml:"cold_every" jsonschema:"default=never"`
 	// Level that a proof reaches for: L0 objects present, L1 right bytes, L2
 	// decrypts and parses, L3 loads, L4 structure whole, L5 content equal to
 	// the source, L6 the function's own checks pass. Default L5; L6 for a
@@ -304,6 +319,14 @@ type Scrub struct {
 	Every time.Duration `yaml:"every" jsonschema:"default=30d"`
 }
 
+// Drills says which exercises the service makes by itself.
+type Drills struct {
+	// ControlsEvery is the time between two rounds of negative controls, which
+	// plant faults in disposable copies and look whether proofs turn red;
+	// "never" switches them off. Default 7d. After loading, 0 stands for never.
+	ControlsEvery time.Duration `yaml:"controls_every" jsonschema:"default=7d"`
+}
+
 // Sweep says when and how what no recovery point needs is deleted.
 type Sweep struct {
 	// Every is the time between two sweeps of the service, each after the
@@ -327,11 +350,13 @@ const (
 	DefaultStallTimeout   = 5 * time.Minute
 	DefaultPriority       = 100
 	DefaultProveEvery     = 24 * time.Hour
+	DefaultRotate         = 30 * 24 * time.Hour
 	DefaultProveLevel     = "L5" // and CheckedProveLevel with checks
 	CheckedProveLevel     = "L6"
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
 	DefaultSpoolBytes     = 32 << 30
+	DefaultControlsEvery  = 7 * 24 * time.Hour
 	DefaultEvidenceKey    = "evidence.key"
 	DefaultAnchorEvery    = 24 * time.Hour
 	DefaultScrubEvery     = 30 * 24 * time.Hour

@@ -16,6 +16,7 @@ import (
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
@@ -54,11 +55,14 @@ type Engine struct {
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
 	evidence   *evidence.Log
+	drills     *drill.Book
+	drilling   sync.Mutex // held while an exercise touches systems
 
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync
 	settle   time.Duration // from the start of a service to its first prune
+	rounds   rounds
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
@@ -77,7 +81,8 @@ type Engine struct {
 	// nextSweep is when the service prunes and sweeps next; zero when it does
 	// so now, or does not.
 	nextSweep time.Time
-	scans     map[string]scan // by site, the last of each
+	scans     map[string]scan   // by site, the last of each
+	grown     map[string]growth // by function, as last read
 }
 
 const (
@@ -103,11 +108,13 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
-		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{},
+		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}
+	e.drills = &drill.Book{Log: e.evidence, Clock: e.clock}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}

@@ -16,6 +16,12 @@ const (
 	guessStart = 5 * time.Second
 )
 
+// Guess returns how long it may take to restore so many bytes of rows, when
+// nothing was ever measured.
+func Guess(bytes int64) time.Duration {
+	return guessStart + time.Duration(float64(bytes)/guessRate*float64(time.Second))
+}
+
 // measured is a restore or a proof of a function that ran to its end.
 type measured struct {
 	what    string
@@ -42,7 +48,7 @@ func (k *job) expect(n int64) (seconds float64, isMeasured bool, basis string, e
 		return 0, false, "", err
 	}
 	if last == nil {
-		seconds = guessStart.Seconds() + float64(n)/guessRate
+		seconds = Guess(n).Seconds()
 		return seconds, false, fmt.Sprintf("a guess at %d MiB per second: no restore or proof of %s has been measured yet",
 			guessRate>>20, k.req.Function), nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -26,6 +27,8 @@ type fake struct {
 	server.KeyOperations
 	server.InspectOperations
 	server.ReportOperations
+	server.ObjectiveOperations
+	server.DrillOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)
@@ -39,6 +42,7 @@ type fake struct {
 	hold      func(context.Context, engine.HoldRequest) (engine.RecoveryPoint, error)
 	scrub     func(context.Context, engine.ScrubRequest, progress.Reporter) ([]engine.ScrubResult, error)
 	sweep     func(context.Context, engine.SweepRequest, progress.Reporter) (engine.SweepResult, error)
+	controls  func(context.Context, engine.ControlsRequest, progress.Reporter) (evidence.Controls, error)
 }
 
 func (f fake) Snapshot(ctx context.Context, functions []string, r progress.Reporter) ([]snapshot.Result, error) {
@@ -81,6 +85,10 @@ func (f fake) Sweep(ctx context.Context, req engine.SweepRequest, r progress.Rep
 
 func (f fake) Scrub(ctx context.Context, req engine.ScrubRequest, r progress.Reporter) ([]engine.ScrubResult, error) {
 	return f.scrub(ctx, req, r)
+}
+
+func (f fake) Controls(ctx context.Context, req engine.ControlsRequest, r progress.Reporter) (evidence.Controls, error) {
+	return f.controls(ctx, req, r)
 }
 
 func (f fake) Status(ctx context.Context) (engine.Status, error) { return f.status(ctx) }

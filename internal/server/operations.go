@@ -49,6 +49,9 @@ type Operations interface {
 	KeyOperations
 	InspectOperations
 	ReportOperations
+	ControlsOperations
+	ObjectiveOperations
+	DrillOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

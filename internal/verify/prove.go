@@ -25,16 +25,23 @@ import (
 // proves nothing, neither good nor bad; it matches [ErrRequest] when asking
 // again unchanged cannot help.
 func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Reporter) (Result, error) {
+	return v.prove(ctx, req, nil, report)
+}
+
+func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, req: req, report: report, phases: progress.NewPhases(v.Clock),
-		result: Result{Function: req.Function, Site: req.From, Started: started.UTC()},
+		Verifier: v, Repository: v.Repository, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
+		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
+	}
+	if req.Through != nil {
+		p.Repository = req.Through
 	}
 	if err := p.prepare(ctx); err != nil {
 		p.result.Error = err.Error()
 		return p.result, err
 	}
-	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started}
+	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started, Rule: p.result.Selection.Rule, Scheduled: req.Scheduled}
 	if err := v.Catalog.PutProof(&record); err != nil {
 		return p.result, p.wrap(fmt.Errorf("record the intent: %w", err))
 	}
@@ -80,7 +87,11 @@ func firstDifference(checks []Check) string {
 // proof is one run of Prove.
 type proof struct {
 	*Verifier
+	// Repository is the verifier's own, or as the request reads it.
+	Repository *repository.Repository
+
 	req    Request
+	spoil  Spoil // nil but in a negative control
 	report progress.Reporter
 	phases *progress.Phases
 	result Result
@@ -98,6 +109,12 @@ type proof struct {
 // prepare checks the request and finds the snapshot.
 func (p *proof) prepare(ctx context.Context) error {
 	p.checks = p.Checks[p.req.Function]
+	if s := &p.result.Selection; s.Rule == "" {
+		s.Rule, s.Population = "named", 1
+		if p.req.Snapshot == "" {
+			s.Rule, s.Population = "latest", 0 // it was not counted
+		}
+	}
 	p.result.RequestedLevel = p.req.Level
 	switch {
 	case p.req.Function == "":
@@ -172,6 +189,9 @@ func (p *proof) run(ctx context.Context) (err error) {
 		level := Levels[i]
 		if p.before != nil {
 			p.before(p, level)
+		}
+		if err := p.spoilt(ctx, level); err != nil {
+			return err
 		}
 		checks, err := step(ctx)
 		if err != nil {
