@@ -143,34 +143,43 @@ func (c *Client) Scrub(ctx context.Context, req engine.ScrubRequest, report prog
 
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
-	return c.request(ctx, method, path, body, report, io.Discard, result)
+	return c.askFor(ctx, method, path, body, report, io.Discard, result)
 }
 
 // askData is ask for an operation that writes a document, which goes to data.
 func (c *Client) askData(ctx context.Context, path string, body any, data io.Writer, result any) error {
-	return c.request(ctx, http.MethodPost, path, body, nil, data, result)
+	return c.askFor(ctx, http.MethodPost, path, body, nil, data, result)
 }
 
-func (c *Client) request(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
+func (c *Client) askFor(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return c.receive(ctx, resp.Body, report, data, result)
+}
+
+// send sends one request and returns the begin of its answer.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("ask the service: %w", err)
+			return nil, fmt.Errorf("ask the service: %w", err)
 		}
 		in = bytes.NewReader(raw)
 	}
 	// The host is required by HTTP and means nothing on a unix socket.
 	req, err := http.NewRequestWithContext(ctx, method, "http://backupd"+path, in)
 	if err != nil {
-		return fmt.Errorf("ask the service: %w", err)
+		return nil, fmt.Errorf("ask the service: %w", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.lost(ctx, err)
+		return nil, c.lost(ctx, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return c.receive(ctx, resp.Body, report, data, result)
+	return resp, nil
 }
 
 // receive reads an answer to its end: events go to report, a document to data,

@@ -27,6 +27,7 @@ type fake struct {
 	server.KeyOperations
 	server.InspectOperations
 	server.ReportOperations
+	server.EvidenceOperations
 	server.ObjectiveOperations
 	server.DrillOperations
 

@@ -49,6 +49,7 @@ type Operations interface {
 	KeyOperations
 	InspectOperations
 	ReportOperations
+	EvidenceOperations
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations

@@ -129,6 +129,7 @@ func (s *server) routes() http.Handler {
 	s.keyRoutes(mux)
 	s.inspectRoutes(mux)
 	s.reportRoutes(mux)
+	s.evidenceRoutes(mux)
 	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)
