@@ -211,6 +211,21 @@ func TestForgedRecords(t *testing.T) {
 			find(r, func(r Record) bool { return r.Drill != nil && r.Phase == Result }).Drill.Steps[0].Seconds = 4000
 			return r
 		}, FoundVerdict},
+		"people who took too long": {func(r []Record) []Record {
+			d := find(r, func(r Record) bool { return r.Drill != nil && r.Phase == Result }).Drill
+			d.Steps[0].Kind = stepRestore
+			d.Steps = append(d.Steps, DrillStep{ID: "2", Kind: stepPeople, Status: Pass, Seconds: 3590})
+			return r
+		}, FoundVerdict},
+		"a site that was not kept out": {func(r []Record) []Record {
+			find(r, func(r Record) bool { return r.Drill != nil && r.Phase == Result }).Drill.Refused = []Refusal{{Site: "onsite", Attempts: 3, Passed: 1}}
+			return r
+		}, FoundVerdict},
+		"an exercise with an open question": {func(r []Record) []Record {
+			d := find(r, func(r Record) bool { return r.Drill != nil && r.Phase == Result }).Drill
+			d.Steps = append(d.Steps, DrillStep{ID: "2", Kind: "inject", Status: Skipped})
+			return r
+		}, FoundVerdict},
 		"a step that lost too much": {func(r []Record) []Record {
 			find(r, func(r Record) bool { return r.Drill != nil && r.Phase == Result }).Drill.Steps[0].LostSeconds = 301
 			return r
