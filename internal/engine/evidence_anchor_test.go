@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -39,7 +40,9 @@ func TestTheServiceMailsCheckpoints(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	cancel()
-	<-served
+	if err := <-served; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	if len(s.Got) != 0 {
 		t.Error("a second mail, before it was due")
 	}
