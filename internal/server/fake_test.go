@@ -29,6 +29,7 @@ type fake struct {
 	server.EvidenceOperations
 	server.ObjectiveOperations
 	server.DrillOperations
+	server.ReportOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)
