@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// processorTime is what all threads of this process have taken: on a machine
+// spent is what all threads of this process have taken: on a machine
 // that does other things, too, it says more than a clock.
-func processorTime(t testing.TB) time.Duration {
+func spent(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
