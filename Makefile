@@ -57,6 +57,10 @@ format: ## format all Go files
 tools: ## build the servers and tools that tests and lint use (once, minutes)
 	scripts/install-tools minio versitygw golangci-lint
 
+.PHONY: detection
+detection: tools ## write docs/detection.md anew from a round of negative controls
+	go test ./internal/controls -count=1 -run TestThePage -update
+
 .PHONY: bench
 bench: build ## measure against pg_dump and pg_restore (minutes, needs 15 GB of disk)
 	@scripts/install-needs postgresql

@@ -15,6 +15,7 @@ import (
 
 	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -46,6 +47,7 @@ var documents = []any{
 	restore.Plan{},
 	restore.Result{},
 	verify.Result{},
+	evidence.Controls{},
 	drillList{},
 	drillTemplate{},
 	drill.Review{},

@@ -42,8 +42,26 @@ func (a *app) showRest(b *strings.Builder, s engine.Status) {
 	if u := s.Upkeep; u != nil {
 		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.due(u.Next, s))
 	}
+	fmt.Fprintf(b, "negative controls  %s\n", a.controlled(s.Controls))
 	for _, reason := range s.Reasons {
 		fmt.Fprintf(b, "%s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+}
+
+// controlled says what the last round of negative controls says of the verifier.
+func (a *app) controlled(c engine.ControlsStatus) string {
+	found := fmt.Sprintf("%d of %d planted faults found %s", c.Red, c.Planted, show.Seconds(c.AgeSeconds)+" ago")
+	switch c.State {
+	case engine.StateGood:
+		return a.style.Good("good") + ", " + found
+	case engine.StateMissed:
+		return a.style.Bad("MISSED") + ", " + found
+	case engine.StateFailed:
+		return a.style.Bad("FAILED") + " " + show.Seconds(c.AgeSeconds) + " ago"
+	case engine.StateLate:
+		return a.style.Warn("late") + ", " + found
+	default:
+		return a.style.Warn("never made")
 	}
 }
 

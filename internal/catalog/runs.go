@@ -14,6 +14,7 @@ const (
 	RunRestore  = "restore"
 	RunPrune    = "prune"
 	RunSweep    = "sweep"
+	RunControls = "controls" // a round of negative controls
 )
 
 // Run is one attempt to do something: a snapshot, a restore, a sweep. It is recorded

@@ -89,7 +89,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 	cfg := mustParse(t, base)
 	want := &Config{
 		Version: 1, DataDir: "/var/lib/backupd", MinSites: 1, ParallelSnapshots: 2,
-		Spool: Spool{MaxBytes: 32 << 30}, Scrub: Scrub{Every: 30 * 24 * time.Hour},
+		Spool: Spool{MaxBytes: 32 << 30}, Scrub: Scrub{Every: 30 * 24 * time.Hour}, Drills: Drills{ControlsEvery: 7 * 24 * time.Hour},
 		Sweep:    Sweep{Every: 24 * time.Hour, Grace: 24 * time.Hour, MaxRewrite: 4 << 30},
 		Evidence: Evidence{KeyFile: "/etc/backupd/evidence.key", Anchor: Anchor{Every: 24 * time.Hour}},
 		Keys:     Keys{IdentityFile: "/etc/backupd/identity.txt", Recipients: []string{"age1tqlpze6zezq0e6vy6qfyl5s3u4tcgn8fq689jvcw7r4udexftgeqcf6zf8"}},

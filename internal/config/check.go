@@ -34,6 +34,7 @@ func (c *checker) check() {
 	c.checkSpool()
 	c.checkScrub()
 	c.checkSweep()
+	c.checkDrills()
 	c.checkSites()
 	c.checkSources()
 	c.checkGrace()

@@ -17,7 +17,7 @@ const never time.Duration = -1
 // mayBeNever reports whether the duration at path can be switched off: with a
 // word, because a zero may also come about by mistake.
 func mayBeNever(path string) bool {
-	return path == "scrub.every" || strings.HasPrefix(path, "functions.") &&
+	return path == "scrub.every" || path == "drills.controls_every" || strings.HasPrefix(path, "functions.") &&
 		(strings.HasSuffix(path, ".prove.rotate") || strings.HasSuffix(path, ".prove.cold_every"))
 }
 

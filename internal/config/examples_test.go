@@ -40,7 +40,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Check{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
+	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Check{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Drills{}, Lock{}, RequestPrices{}, Keep{}} {
 		for key := range fields(typeOf(v)) {
 			if !regexp.MustCompile(`(?m)\b` + key + `\b`).Match(text) {
 				t.Errorf("%T: nothing about %s", v, key)
@@ -66,7 +66,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	out := string(text)
 	for _, line := range []string{
 		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "stall_timeout: 5m", "large_objects: false", "level: L5", "rotate: 30d", "cold_every: never", "scratch: {kind: instance}",
-		"spool: {max_bytes: 32GiB}", "scrub: {every: 30d}", "evidence: {key_file: /etc/backupd/evidence.key, anchor: {every: 24h}}", "sweep: {every: 24h, grace: 24h, max_rewrite: 4GiB}", "request_prices: {write: 0.005, read: 0.0004}",
+		"spool: {max_bytes: 32GiB}", "scrub: {every: 30d}", "drills: {controls_every: 7d}", "evidence: {key_file: /etc/backupd/evidence.key, anchor: {every: 24h}}", "sweep: {every: 24h, grace: 24h, max_rewrite: 4GiB}", "request_prices: {write: 0.005, read: 0.0004}",
 	} {
 		if !strings.Contains(out, "# "+line+"\n") {
 			t.Errorf("no commented line %q", line)

@@ -176,6 +176,7 @@ var bad = []struct {
 	{"spool a size", []string{"version: 1", "version: 1\nspool: 32GiB"}},
 	{"scrub zero", []string{"version: 1", "version: 1\nscrub: {every: 0}"}},
 	{"scrub off", []string{"version: 1", "version: 1\nscrub: {every: off}"}},
+	{"controls zero", []string{"version: 1", "version: 1\ndrills: {controls_every: 0s}"}},
 	{"sweep never", []string{"version: 1", "version: 1\nsweep: {every: never}"}},
 	{"grace too short", []string{"version: 1", "version: 1\nsweep: {grace: 59m}"}},
 	{"grace as short as a snapshot", []string{"version: 1", "version: 1\nsweep: {grace: 1h}"}},

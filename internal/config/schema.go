@@ -50,7 +50,7 @@ func Schema() ([]byte, error) {
 
 // allowNever adds the word to the durations that it may stand for.
 func allowNever(s *jsonschema.Schema) {
-	for section, keys := range map[string][]string{"Scrub": {"every"}, "Prove": {"rotate", "cold_every"}} {
+	for section, keys := range map[string][]string{"Scrub": {"every"}, "Drills": {"controls_every"}, "Prove": {"rotate", "cold_every"}} {
 		def, ok := s.Definitions[section]
 		if !ok {
 			continue

@@ -133,7 +133,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Lock{}, RequestPrices{}, Keep{}} {
+	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Drills{}, Lock{}, RequestPrices{}, Keep{}} {
 		for _, f := range fieldNames(v) {
 			if comments[f] == "" {
 				t.Errorf("%s has no comment", f)

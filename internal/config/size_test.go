@@ -47,7 +47,7 @@ func TestSizeReadsWhatItWrites(t *testing.T) {
 
 // storageKeys give every key of storage a value that is not its default.
 var storageKeys = []string{
-	"version: 1", "version: 1\nspool: {max_bytes: 134217728}\nscrub: {every: never}\nsweep: {every: 6h, grace: 2h, max_rewrite: 0}",
+	"version: 1", "version: 1\nspool: {max_bytes: 134217728}\nscrub: {every: never}\ndrills: {controls_every: never}\nsweep: {every: 6h, grace: 2h, max_rewrite: 0}",
 	"kind: s3,", "kind: s3, max_rate: 20MiB, lock: {mode: governance, for: 14d}, sweeper_access_key: sweeper, sweeper_secret_key: \"${ONSITE_SECRET}\", request_prices: {read: 1},",
 	"rto: 1h", "rto: 1h\n    keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}",
 	"rto: 4h", "rto: 4h, keep: {daily: 7}",
@@ -57,6 +57,9 @@ func TestStorageKeys(t *testing.T) {
 	cfg := mustParse(t, edit(t, storageKeys...))
 	if diff := cmp.Diff(Spool{MaxBytes: 128 << 20}, cfg.Spool); diff != "" {
 		t.Errorf("spool (-want +got):\n%s", diff)
+	}
+	if cfg.Drills.ControlsEvery != 0 {
+		t.Errorf("drills.controls_every never = %v, want 0", cfg.Drills.ControlsEvery)
 	}
 	if cfg.Scrub.Every != 0 {
 		t.Errorf("scrub.every never = %v, want 0", cfg.Scrub.Every)

@@ -40,6 +40,8 @@ type Config struct {
 	Scrub Scrub `yaml:"scrub"`
 	// Sweep says when and how what no recovery point needs is deleted.
 	Sweep Sweep `yaml:"sweep"`
+	// Drills says which exercises the service makes by itself.
+	Drills Drills `yaml:"drills"`
 
 	// SiteOrder and FunctionOrder hold the names in the order of the file.
 	SiteOrder     []string `yaml:"-" json:"-"`
@@ -317,6 +319,14 @@ type Scrub struct {
 	Every time.Duration `yaml:"every" jsonschema:"default=30d"`
 }
 
+// Drills says which exercises the service makes by itself.
+type Drills struct {
+	// ControlsEvery is the time between two rounds of negative controls, which
+	// plant faults in disposable copies and look whether proofs turn red;
+	// "never" switches them off. Default 7d. After loading, 0 stands for never.
+	ControlsEvery time.Duration `yaml:"controls_every" jsonschema:"default=7d"`
+}
+
 // Sweep says when and how what no recovery point needs is deleted.
 type Sweep struct {
 	// Every is the time between two sweeps of the service, each after the
@@ -346,6 +356,7 @@ const (
 	DefaultMinSites       = 1
 	DefaultScratchKind    = "instance"
 	DefaultSpoolBytes     = 32 << 30
+	DefaultControlsEvery  = 7 * 24 * time.Hour
 	DefaultEvidenceKey    = "evidence.key"
 	DefaultAnchorEvery    = 24 * time.Hour
 	DefaultScrubEvery     = 30 * 24 * time.Hour

@@ -130,6 +130,7 @@ func (w *world) write() {
 	}
 	text := fmt.Sprintf(`version: 1
 data_dir: %s
+drills: {controls_every: never}
 keys: {identity_file: %s, recipients: [%s]}
 sites:
   onsite: %s

@@ -151,6 +151,8 @@ type Status struct {
 	// Upkeep is what gives up and deletes what no rule keeps. Nil when no
 	// function has rules: everything is kept.
 	Upkeep *Upkeep `json:"upkeep"`
+	// Controls is what the last round of negative controls says of the verifier.
+	Controls ControlsStatus `json:"controls"`
 	// Warnings say, a sentence each, what does not break a promise now and may
 	// break all of them one day.
 	Warnings []string `json:"warnings,omitempty"`

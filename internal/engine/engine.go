@@ -62,6 +62,7 @@ type Engine struct {
 	meter    *meter
 	patience time.Duration // of a sync
 	settle   time.Duration // from the start of a service to its first prune
+	rounds   rounds
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
@@ -107,6 +108,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
+		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
 		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/verify"
 )
 
 // Evidence is the log of what the engine did.
@@ -20,3 +21,13 @@ func (e *Engine) Hurry() {
 func (e *Engine) ProveOnSchedule(ctx context.Context, function, site string) error {
 	return newDuty(e).Prove(ctx, function, site)
 }
+
+// BreakVerifier has the verifier of negative controls see what is not there, or
+// not see what is.
+func (e *Engine) BreakVerifier(broken func(verify.Result) verify.Result) { e.rounds.broken = broken }
+
+// HurryControls has a service begin its negative controls soon.
+func (e *Engine) HurryControls() { e.rounds.settle = 100 * time.Millisecond }
+
+// ControlsDir is where rounds keep what they need on this host.
+func (e *Engine) ControlsDir() string { return e.controlsDir() }

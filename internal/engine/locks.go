@@ -56,24 +56,9 @@ func (e *Engine) describeLock(s *SiteReport, locks repository.Locks, now time.Ti
 	if !locks.Horizon.IsZero() {
 		s.Lock.HorizonSeconds = locks.Horizon.Sub(now).Seconds()
 	}
-	if alarm := lockAlarm(lock.For, locks, now); alarm != "" {
+	if alarm := locks.Alarm(lock.For, now); alarm != "" {
 		s.Reasons = append(s.Reasons, alarm)
 	}
-}
-
-// lockAlarm says what is wrong with the protection of a site's objects; empty
-// when nothing is. Protection is extended when half of its time is left, so
-// much less than half means that nobody does.
-func lockAlarm(hold time.Duration, locks repository.Locks, now time.Time) string {
-	switch {
-	case locks.Unprotected > 0:
-		return fmt.Sprintf("%d of %d needed objects are not protected from deletion; the running service sees to it, "+
-			"and says in its log when it cannot", locks.Unprotected, locks.Objects)
-	case locks.Horizon.Sub(now) < hold/2-hold/8:
-		return fmt.Sprintf("needed objects can be deleted from %s on: their protection is not being extended; look for "+
-			"'protection' in the service's log", locks.Horizon.UTC().Format(time.RFC3339))
-	}
-	return ""
 }
 
 // tamper tries to destroy a locked object of a site's own making: the site must

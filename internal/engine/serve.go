@@ -49,6 +49,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 		e.keepScrubbed(ctx)
 		return nil
 	})
+	others.Go(func() error {
+		e.keepControlled(ctx)
+		return nil
+	})
 	s, err := schedule.New(schedule.Options{
 		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: newDuty(e), History: history{e}, Clock: e.clock, Log: e.log,
 		Slots: e.cfg.ParallelSnapshots,

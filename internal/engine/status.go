@@ -41,6 +41,9 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Warnings = append(keys.Warnings, actions...)
+	if err := e.statusOfControls(&s); err != nil {
+		return s, err
+	}
 	proofs, err := e.newestProofs()
 	if err != nil {
 		return s, err

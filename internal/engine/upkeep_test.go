@@ -38,7 +38,13 @@ func (w *world) status(t *testing.T) engine.Status {
 // until waits until the status is as wanted.
 func (w *world) until(t *testing.T, what string, wanted func(engine.Status) bool) engine.Status {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	return w.untilWithin(t, 30*time.Second, what, wanted)
+}
+
+// untilWithin is until for what takes long.
+func (w *world) untilWithin(t *testing.T, patience time.Duration, what string, wanted func(engine.Status) bool) engine.Status {
+	t.Helper()
+	deadline := time.Now().Add(patience)
 	for {
 		s := w.status(t)
 		if wanted(s) {

@@ -240,6 +240,24 @@ type Restore struct {
 // which must turn the verifier red.
 type Controls struct {
 	Faults []Fault `json:"faults"`
+	// Site is where the disposable copies were kept; StandIn says why that was
+	// a folder of the host and not the site itself, empty when it was the site.
+	Site    string `json:"site,omitempty"`
+	StandIn string `json:"stand_in,omitempty"`
+	// Clean is the level to which the copy was proven before anything was
+	// planted. A round without it is void: what is always red finds nothing.
+	Clean string `json:"clean,omitempty"`
+	// NotApplicable are faults that were not planted, with the reasons; Only
+	// names those of a round that was asked for some alone.
+	NotApplicable []NotApplicable `json:"not_applicable,omitempty"`
+	Only          []string        `json:"only,omitempty"`
+	Seconds       float64         `json:"seconds,omitempty"`
+}
+
+// NotApplicable is a fault that a round did not plant.
+type NotApplicable struct {
+	ID  string `json:"id"`
+	Why string `json:"why"`
 }
 
 // Fault is one planted fault.

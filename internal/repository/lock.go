@@ -28,6 +28,21 @@ type Locks struct {
 	Extended int `json:"extended"`
 }
 
+// Alarm says what is wrong with the protection of a site's objects, for a lock of
+// that length; empty when nothing is. Protection is extended when half of its
+// time is left, so much less than half means that nobody does.
+func (l Locks) Alarm(hold time.Duration, now time.Time) string {
+	switch {
+	case l.Unprotected > 0:
+		return fmt.Sprintf("%d of %d needed objects are not protected from deletion; the running service sees to it, "+
+			"and says in its log when it cannot", l.Unprotected, l.Objects)
+	case l.Horizon.Sub(now) < hold/2-hold/8:
+		return fmt.Sprintf("needed objects can be deleted from %s on: their protection is not being extended; look for "+
+			"'protection' in the service's log", l.Horizon.UTC().Format(time.RFC3339))
+	}
+	return ""
+}
+
 // ExtendLocks puts off the end of the retention of whatever is needed at a site
 // whose lock has half of its time or less to go: packs and commits that were
 // written long ago and are needed still. What nobody needs is left to run out.

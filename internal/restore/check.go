@@ -13,8 +13,8 @@ import (
 )
 
 // CheckStructure compares the structure of a filled target with the captured
-// one (level L4): a check for each kind of object, and one that sequences are
-// ahead of their columns. left says, a sentence each, what rightly differs and
+// one (level L4): a check for each kind of object, one that every table has its
+// rows in the snapshot, and one that sequences are ahead of their columns. left says, a sentence each, what rightly differs and
 // so was not compared. An error says that it could not be compared.
 func (l *Loader) CheckStructure(ctx context.Context, to *postgres.Target) (checks []Check, left []string, err error) {
 	restored, err := to.Structure(ctx, l.scope())
@@ -41,6 +41,11 @@ func (l *Loader) CheckStructure(ctx context.Context, to *postgres.Target) (check
 	for _, kind := range sortedKeys(counts) {
 		checks = append(checks, kindCheck(kind, counts[kind], differing[kind]))
 	}
+	covered, err := l.checkCovered(ctx, to)
+	if err != nil {
+		return checks, left, err
+	}
+	checks = append(checks, covered)
 	behind, err := to.SequencesAhead(ctx)
 	if err != nil {
 		return checks, left, err

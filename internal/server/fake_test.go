@@ -11,6 +11,7 @@ import (
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/server"
@@ -40,6 +41,7 @@ type fake struct {
 	hold      func(context.Context, engine.HoldRequest) (engine.RecoveryPoint, error)
 	scrub     func(context.Context, engine.ScrubRequest, progress.Reporter) ([]engine.ScrubResult, error)
 	sweep     func(context.Context, engine.SweepRequest, progress.Reporter) (engine.SweepResult, error)
+	controls  func(context.Context, engine.ControlsRequest, progress.Reporter) (evidence.Controls, error)
 }
 
 func (f fake) Snapshot(ctx context.Context, functions []string, r progress.Reporter) ([]snapshot.Result, error) {
@@ -82,6 +84,10 @@ func (f fake) Sweep(ctx context.Context, req engine.SweepRequest, r progress.Rep
 
 func (f fake) Scrub(ctx context.Context, req engine.ScrubRequest, r progress.Reporter) ([]engine.ScrubResult, error) {
 	return f.scrub(ctx, req, r)
+}
+
+func (f fake) Controls(ctx context.Context, req engine.ControlsRequest, r progress.Reporter) (evidence.Controls, error) {
+	return f.controls(ctx, req, r)
 }
 
 func (f fake) Status(ctx context.Context) (engine.Status, error) { return f.status(ctx) }

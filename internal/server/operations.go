@@ -48,6 +48,7 @@ type Operations interface {
 	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
 	KeyOperations
 	InspectOperations
+	ControlsOperations
 	ObjectiveOperations
 	DrillOperations
 	// Status says how well the promises are being kept now.

@@ -128,6 +128,7 @@ func (s *server) routes() http.Handler {
 	}))
 	s.keyRoutes(mux)
 	s.inspectRoutes(mux)
+	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

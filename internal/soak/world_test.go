@@ -110,7 +110,7 @@ func (w *world) configure() { w.configureFor(w.path("backupd.yaml"), w.data) }
 func (w *world) configureFor(file, data string) {
 	w.t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nsweep: {grace: 1h}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
+	fmt.Fprintf(&text, "version: 1\ndata_dir: %s\nspool: {max_bytes: %s}\nsweep: {grace: 1h}\ndrills: {controls_every: never}\nkeys: {identity_file: %s, recipients: [%s]}\nsites:\n",
 		data, w.spool, w.ident, w.escrow.Recipient())
 	for _, s := range w.sites {
 		if s.folder != "" {

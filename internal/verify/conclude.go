@@ -8,7 +8,7 @@ import (
 
 // conclude sums up what was reached.
 func (p *proof) conclude() {
-	p.result.Passed = p.result.Level == p.req.Level && p.result.Error == ""
+	p.result.Passed = p.result.Level == p.req.Level && p.result.Error == "" && p.spoil == nil
 	p.result.NotProven = p.notProven()
 }
 

@@ -25,9 +25,13 @@ import (
 // proves nothing, neither good nor bad; it matches [ErrRequest] when asking
 // again unchanged cannot help.
 func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Reporter) (Result, error) {
+	return v.prove(ctx, req, nil, report)
+}
+
+func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, Repository: v.Repository, req: req, report: report, phases: progress.NewPhases(v.Clock),
+		Verifier: v, Repository: v.Repository, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
 		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
 	}
 	if req.Through != nil {
@@ -87,6 +91,7 @@ type proof struct {
 	Repository *repository.Repository
 
 	req    Request
+	spoil  Spoil // nil but in a negative control
 	report progress.Reporter
 	phases *progress.Phases
 	result Result
@@ -184,6 +189,9 @@ func (p *proof) run(ctx context.Context) (err error) {
 		level := Levels[i]
 		if p.before != nil {
 			p.before(p, level)
+		}
+		if err := p.spoilt(ctx, level); err != nil {
+			return err
 		}
 		checks, err := step(ctx)
 		if err != nil {

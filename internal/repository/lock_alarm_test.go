@@ -1,4 +1,4 @@
-package engine
+package repository_test
 
 import (
 	"strings"
@@ -21,7 +21,7 @@ func TestLockAlarm(t *testing.T) {
 		"run out":             {repository.Locks{Objects: 9, Horizon: now.Add(-time.Hour)}, "not being extended"},
 		"never protected":     {repository.Locks{Objects: 9, Unprotected: 2}, "2 of 9"},
 	} {
-		got := lockAlarm(hold, c.locks, now)
+		got := c.locks.Alarm(hold, now)
 		if (got == "") != (c.alarm == "") || !strings.Contains(got, c.alarm) {
 			t.Errorf("%s: alarm %q", name, got)
 		}

@@ -1,0 +1,162 @@
+package controls
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/testenv"
+	"github.com/saypro/backupd/internal/verify"
+)
+
+// newRound is a round on a real MinIO server, with nothing left of it at the end
+// of the test.
+func newRound(t *testing.T) *Round {
+	t.Helper()
+	base, err := os.MkdirTemp("", "backupd-controls-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := testenv.Sites(t).Onsite
+	prefix := site.Prefix()
+	r := &Round{
+		Dir: filepath.Join(base, "round"), Site: site.Name, Clock: clock.System,
+		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Open: func(sub string) (repository.Site, error) {
+			return repository.Site{Name: site.Name, Store: site.StoreAt(t, prefix+"/"+sub)}, nil
+		},
+	}
+	if err := os.Mkdir(r.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		whole := repository.Site{Name: site.Name, Store: site.StoreAt(t, prefix)}
+		if err := Clear(context.WithoutCancel(t.Context()), whole, r.Dir); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(r.Dir); !os.IsNotExist(err) {
+			t.Errorf("the folder of the round is there still: %v", err)
+		}
+		if err := os.RemoveAll(base); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	if l.t.Context().Err() == nil {
+		l.t.Log(strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
+}
+
+// show prints a round as it went.
+func show(t *testing.T, c evidence.Controls) {
+	t.Helper()
+	t.Logf("clean %s, %.1f s", c.Clean, c.Seconds)
+	for _, f := range c.Faults {
+		t.Logf("%-22s red %-5t expected %-12s caught %-12s %5.1f s  %s", f.ID, f.Red, f.Expected, f.Caught, f.Seconds, f.Detail)
+	}
+	for _, n := range c.NotApplicable {
+		t.Logf("%-22s %s", n.ID, n.Why)
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/detection.md anew")
+
+const page = "../../docs/detection.md"
+
+// Every fault is caught at its level on a real server, and the page that says so
+// is what such a round writes.
+func TestThePageIsWhatARoundFinds(t *testing.T) {
+	r := newRound(t)
+	c, err := r.Run(t.Context(), nil)
+	show(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Clean != "L6" || len(c.Faults) != len(Faults()) {
+		t.Errorf("clean %q, %d of %d faults", c.Clean, len(c.Faults), len(Faults()))
+	}
+	got := Page(c)
+	if *update {
+		if err := os.WriteFile(page, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("docs/detection.md is not what a round finds (-page +round); when that is wanted, run 'make detection':\n%s", diff)
+	}
+}
+
+// What is red without a fault finds nothing, so that a round on a clean copy
+// that is red says nothing.
+func TestARoundOnACopyThatIsRedAlreadyIsVoid(t *testing.T) {
+	r := newRound(t)
+	r.Break(func(v verify.Result) verify.Result {
+		v.Passed, v.Difference = false, true
+		v.Checks = []verify.Check{{Name: "anything", Level: "L0", Status: verify.Fail, Detail: "missing"}}
+		return v
+	})
+	c, err := r.Run(t.Context(), []string{"object-missing"})
+	if !errors.Is(err, ErrVoid) || errors.Is(err, ErrMissed) || c.Clean != "" || len(c.Faults) != 0 {
+		t.Errorf("%+v: %v", c, err)
+	}
+}
+
+// That the right level is red for another reason is no catch.
+func TestAFindingMustNameWhatIsWrong(t *testing.T) {
+	r := newRound(t)
+	r.Break(func(v verify.Result) verify.Result {
+		for i := range v.Checks {
+			v.Checks[i].Detail = ""
+		}
+		return v
+	})
+	c, err := r.Run(t.Context(), []string{"bit-flip"})
+	if !errors.Is(err, ErrMissed) || len(c.Faults) != 1 {
+		t.Fatalf("%+v: %v", c, err)
+	}
+	if f := c.Faults[0]; f.Red || f.Caught != "L1" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAVerifierThatIsBrokenOnPurposeNeverPasses(t *testing.T) {
+	r := newRound(t)
+	r.Break(func(v verify.Result) verify.Result { return v })
+	if _, err := r.Run(t.Context(), []string{"object-missing"}); !errors.Is(err, ErrVoid) {
+		t.Errorf("the round ended with %v", err)
+	}
+}
+
+func TestUnknownFaultsAreRefused(t *testing.T) {
+	r := newRound(t)
+	if _, err := r.Run(t.Context(), []string{"bit-flip", "nonsense"}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "row-changed") {
+		t.Errorf("%v", err)
+	}
+	seen := map[string]bool{}
+	for _, f := range Faults() {
+		if seen[f.ID] || f.ID == "" || f.Planted == "" || f.Expected == "" {
+			t.Errorf("%+v", f)
+		}
+		seen[f.ID] = true
+	}
+}
