@@ -37,6 +37,7 @@ var documents = []any{
 	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},
+	reported{},
 	engine.Sites{},
 	engine.SyncResult{},
 	engine.PruneResult{},
