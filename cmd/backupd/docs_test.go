@@ -38,6 +38,7 @@ var documents = []any{
 	repository.Rebuilt{},
 	engine.Status{},
 	reported{},
+	engine.Objectives{},
 	engine.Sites{},
 	engine.SyncResult{},
 	engine.PruneResult{},
