@@ -20,8 +20,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/backupd, with the version of the sources stamped in
+build: ## build bin/backupd and bin/backupd-audit, with the version of the sources stamped in
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/backupd ./cmd/backupd
+	CGO_ENABLED=0 go build -trimpath -o bin/backupd-audit ./cmd/backupd-audit
 
 .PHONY: demo
 demo: build ## see all of it at work on live data, in under three minutes

@@ -42,6 +42,14 @@ func (e *Engine) Serve(ctx context.Context) error {
 		return nil
 	})
 	others.Go(func() error {
+		e.keepAlive(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepAnchored(ctx)
+		return nil
+	})
+	others.Go(func() error {
 		e.keepHouse(ctx)
 		return nil
 	})
@@ -51,6 +59,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 	})
 	others.Go(func() error {
 		e.keepControlled(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepCold(ctx)
 		return nil
 	})
 	s, err := schedule.New(schedule.Options{

@@ -67,6 +67,15 @@ func openBundle(r io.ReaderAt, size int64) (*bundleFile, error) {
 	return b, b.checkNames()
 }
 
+// ReadAbout returns what a bundle says of itself.
+func ReadAbout(r io.ReaderAt, size int64) (About, error) {
+	b, err := openBundle(r, size)
+	if err != nil {
+		return About{}, err
+	}
+	return b.about, nil
+}
+
 func (b *bundleFile) readAbout() error {
 	text, err := b.part(bundleAbout)
 	if err != nil {

@@ -1,8 +1,11 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime/quotedprintable"
 	"strconv"
 	"strings"
 
@@ -81,4 +84,38 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("%w: it is not written as it should be", ErrCheckpoint)
 	}
 	return c, nil
+}
+
+// FindCheckpoint returns the signed checkpoint in a text, such as that of a mail
+// it came in, or the whole text when none is found. It checks nothing.
+func FindCheckpoint(text []byte) []byte {
+	if found, ok := findCheckpoint(string(text)); ok {
+		return found
+	}
+	// Mail wraps lines and encodes what is not ASCII.
+	decoded, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(text)))
+	if err == nil {
+		if found, ok := findCheckpoint(string(decoded)); ok {
+			return found
+		}
+	}
+	return text
+}
+
+func findCheckpoint(text string) ([]byte, bool) {
+	all := strings.SplitAfter(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for i := 0; i+4 < len(all); i++ {
+		if !strings.HasPrefix(all[i], OriginPrefix) || all[i+3] != "\n" || !strings.HasPrefix(all[i+4], "— ") {
+			continue
+		}
+		if _, err := parseCheckpoint(strings.Join(all[i:i+3], "")); err != nil {
+			continue
+		}
+		end := i + 4
+		for end < len(all) && strings.HasPrefix(all[end], "— ") {
+			end++
+		}
+		return []byte(strings.Join(all[i:end], "")), true
+	}
+	return nil, false
 }

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	server.KeyOperations
 	server.InspectOperations
+	server.EvidenceOperations
 	server.ObjectiveOperations
 	server.DrillOperations
 	server.ReportOperations

@@ -48,6 +48,7 @@ type Operations interface {
 	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
 	KeyOperations
 	InspectOperations
+	EvidenceOperations
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations

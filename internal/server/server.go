@@ -128,6 +128,7 @@ func (s *server) routes() http.Handler {
 	}))
 	s.keyRoutes(mux)
 	s.inspectRoutes(mux)
+	s.evidenceRoutes(mux)
 	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// EvidenceKey is the key that signs the evidence log.
+type EvidenceKey struct {
+	// Log is the name of the log, Records how many it holds.
+	Log     string `json:"log"`
+	Records uint64 `json:"records"`
+	// KeyFile holds the private key. Public is what an auditor needs.
+	KeyFile string `json:"key_file"`
+	Public  string `json:"public"`
+	// Before is the public key that a rotation replaced.
+	Before string `json:"before,omitempty"`
+}
+
+// BundleRequest asks for the evidence of since ≤ time < until; zero times are
+// open.
+type BundleRequest struct {
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// EvidenceKey returns the public key of the evidence log.
+func (e *Engine) EvidenceKey(context.Context) (EvidenceKey, error) {
+	return evidenceKey(e.cfg, e.evidence), nil
+}
+
+func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
+	return EvidenceKey{Log: log.Origin(), Records: log.Size(), KeyFile: cfg.Evidence.KeyFile, Public: log.PublicKey().String()}
+}
+
+// RotateEvidenceKey puts a new key to use, which the one before announces.
+func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
+	before := e.evidence.PublicKey().String()
+	if err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx)); err != nil {
+		return EvidenceKey{}, explainKeyFile(err)
+	}
+	out := evidenceKey(e.cfg, e.evidence)
+	out.Before = before
+	return out, nil
+}
+
+// WriteEvidence writes a bundle of the evidence log.
+func (e *Engine) WriteEvidence(_ context.Context, req BundleRequest, w io.Writer) error {
+	if !req.Until.IsZero() && !req.Since.Before(req.Until) {
+		return fmt.Errorf("%w: a period from %s to %s holds nothing", ErrUsage, req.Since.Format(time.RFC3339), req.Until.Format(time.RFC3339))
+	}
+	_, err := e.evidence.WriteBundle(w, req.Since, req.Until)
+	return err
+}
+
+// StartEvidenceOver makes a new key for the evidence log because the one before
+// is lost. No service may run. Every audit from then on shows the break.
+func StartEvidenceOver(_ context.Context, cfg *config.Config, o Options) (out EvidenceKey, err error) {
+	cat, err := openCatalog(cfg)
+	if err != nil {
+		return EvidenceKey{}, err
+	}
+	defer func() { err = errors.Join(err, cat.Close()) }()
+	log, err := evidence.StartOverWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile, o.By)
+	if err != nil {
+		return EvidenceKey{}, explainKeyFile(err)
+	}
+	return evidenceKey(cfg, log), nil
+}
