@@ -23,6 +23,6 @@ seen to fail and a plan that nobody ever carried out. Drills try them.`,
 // drillCommands are the exercises.
 func drillCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newDrillList(a), newDrillRun(a), newDrillTemplate(a), newDrillRecord(a), newDrillClose(a), newDrillReport(a), newDrillControls(a),
+		newDrillControls(a), newDrillList(a), newDrillRun(a), newDrillTemplate(a), newDrillRecord(a), newDrillClose(a), newDrillReport(a),
 	}
 }

@@ -67,11 +67,6 @@ func placeOf(c config.Site) string {
 // refuse tries what a restore would do first: it asks every other site for the
 // newest commits. None may answer.
 func (run *exercise) refuse(ctx context.Context, step *evidence.DrillStep) {
-	run.tryAway(ctx, step)
-}
-
-// tryAway asks each site that is away, and fills in the verdict.
-func (run *exercise) tryAway(ctx context.Context, step *evidence.DrillStep) {
 	var told []string
 	for _, away := range run.away {
 		answers, err := run.ask(ctx, away.name)
@@ -120,7 +115,7 @@ func (run *exercise) ask(ctx context.Context, site string) (answers int, err err
 // compare shows that the sites were away to the end, and that what was restored
 // came from the other one.
 func (run *exercise) compare(ctx context.Context, step *evidence.DrillStep) {
-	if run.tryAway(ctx, step); step.Status != evidence.Pass {
+	if run.refuse(ctx, step); step.Status != evidence.Pass {
 		return
 	}
 	for _, r := range run.refusals() {

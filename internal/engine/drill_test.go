@@ -95,7 +95,7 @@ func TestFullScale(t *testing.T) {
 			t.Errorf("%s ran beside %v", function, s.Concurrent)
 		}
 		p := w.proofOf(t, s)
-		if p.Function != function || p.Outcome != evidence.Done || p.By != "tester" || p.Proof.Drill != x.ID || p.Proof.Snapshot != s.Snapshot ||
+		if p.Function != function || p.Outcome != evidence.Done || p.By != "tester" || p.Proof.Drill != x.ID || p.Proof.Snapshot != s.Snapshot || p.Proof.Selection.Rule != "latest" || p.Proof.Selection.Population != 1 ||
 			!slices.Equal(p.Proof.Environment.Concurrent, []string{beside}) {
 			t.Errorf("%s rests on record %+v, %+v", function, p, p.Proof)
 		}
