@@ -51,16 +51,19 @@ func (a *app) asked(ctx context.Context, dataDir string) []engine.Finding {
 	}
 	var sites engine.Sites
 	var keys engine.KeyList
+	var status engine.Status
 	if err == nil {
-		var keysErr error
+		var keysErr, statusErr error
 		sites, err = client.Sites(ctx)
 		keys, keysErr = client.Keys(ctx)
-		err = errors.Join(err, keysErr, client.Close())
+		status, statusErr = client.Status(ctx)
+		err = errors.Join(err, keysErr, statusErr, client.Close())
 	}
 	if err != nil {
 		return []engine.Finding{{Group: "service", Subject: server.SocketPath(dataDir), Detail: err.Error()}}
 	}
-	return append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
+	findings := append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
+	return append(findings, engine.ProvenFindings(status)...)
 }
 
 // checkOutcome is an error when any finding is not as it must be. The findings

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
@@ -47,6 +48,9 @@ var documents = []any{
 	restore.Result{},
 	verify.Result{},
 	evidence.Controls{},
+	drillList{},
+	drillTemplate{},
+	drill.Review{},
 }
 
 func manual(t *testing.T) string {

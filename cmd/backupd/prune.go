@@ -26,10 +26,16 @@ keeps it.
 Whatever the rules say, the newest that each site holds, the newest proven,
 those that are held and those on their way to a site are kept.
 
-The service does the same by itself every day.`,
+The service does the same by itself every day.
+
+With --lost it gives up, instead, the recovery points that no site and no spool
+can give back whole, and says which of their tables are lost. Every site is
+asked once more for what is missing: one that cannot be asked keeps them all, and
+the exit status is 3. One that is held is kept. The service never does this.`,
 		Example: `  backupd prune --dry-run
   backupd prune payments --dry-run --verbose
-  backupd prune payments`,
+  backupd prune payments
+  backupd prune --lost --dry-run`,
 		ValidArgsFunction: a.functions(0),
 		RunE: func(cmd *cobra.Command, functions []string) error {
 			req.Functions = functions
@@ -46,6 +52,7 @@ The service does the same by itself every day.`,
 		},
 	}
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "say what would be given up, and stop")
+	cmd.Flags().BoolVar(&req.Lost, "lost", false, "give up what is lost for good, and nothing else")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "show also what is kept, and why")
 	return cmd
 }
@@ -54,8 +61,15 @@ func (a *app) showPruned(r engine.PruneResult, verbose bool) error {
 	var b strings.Builder
 	dropped := 0
 	for _, f := range r.Functions {
-		a.showPrunedFunction(&b, r, f, verbose)
+		if r.Lost {
+			a.showLostOf(&b, f)
+		} else {
+			a.showPrunedFunction(&b, r, f, verbose)
+		}
 		dropped += f.Dropped
+	}
+	if r.Lost && len(r.Functions) == 0 {
+		b.WriteString("No recovery point is lost.\n")
 	}
 	switch {
 	case dropped == 0:
@@ -66,6 +80,19 @@ func (a *app) showPruned(r engine.PruneResult, verbose bool) error {
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
+}
+
+// showLostOf shows what is lost of each lost recovery point, and why one is kept
+// all the same.
+func (a *app) showLostOf(b *strings.Builder, f engine.PrunedFunction) {
+	for _, d := range f.Decisions {
+		if d.Lost != nil {
+			a.showLost(b, *d.Lost)
+		}
+		if d.Keep {
+			fmt.Fprintf(b, "  %-14s %s\n", a.style.Good("kept"), show.Text(strings.Join(d.Reasons, "; ")))
+		}
+	}
 }
 
 func (a *app) showPrunedFunction(b *strings.Builder, r engine.PruneResult, f engine.PrunedFunction, verbose bool) {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/snapshot"
 )
 
 func newSnapshots(a *app) *cobra.Command {
@@ -80,7 +82,57 @@ func (a *app) showPoints(points []engine.RecoveryPoint, complete bool) error {
 	if err := table.Write(a.stdout, a.style); err != nil {
 		return err
 	}
+	if err := a.showShares(points, names); err != nil {
+		return err
+	}
 	return proven.explain(a.stdout, a.style)
+}
+
+// showShares says for each function how many of its recovery points that are
+// kept were proven from each site, and which is the oldest that never was from
+// any.
+func (a *app) showShares(points []engine.RecoveryPoint, sites []string) error {
+	var b strings.Builder
+	for len(points) > 0 {
+		function := points[0].Function
+		end := slices.IndexFunc(points, func(p engine.RecoveryPoint) bool { return p.Function != function })
+		if end < 0 {
+			end = len(points)
+		}
+		b.WriteString("\n" + share(points[:end], sites, a.clock.Now()))
+		points = points[end:]
+	}
+	b.WriteByte('\n')
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+// share says it for the points of one function, the newest first.
+func share(points []engine.RecoveryPoint, sites []string, now time.Time) string {
+	var parts []string
+	for _, site := range sites {
+		kept, proven := 0, 0
+		for _, p := range points {
+			if p.Condemned.IsZero() && p.Sites[site].State == snapshot.StateDurable {
+				kept++
+				if p.Sites[site].Proven {
+					proven++
+				}
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%d of %d proven from %s", proven, kept, site))
+	}
+	text := points[0].Function + ": " + strings.Join(parts, ", ")
+	for _, p := range slices.Backward(points) {
+		unproven := p.Condemned.IsZero()
+		for _, at := range p.Sites {
+			unproven = unproven && !at.Proven
+		}
+		if unproven {
+			return text + "; the oldest that was proven from none is of " + show.TimeAgo(p.RecoveryPoint, now)
+		}
+	}
+	return text
 }
 
 // note says what is decided about a recovery point.

@@ -91,11 +91,15 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	// Writing into memory does not fail.
 	_ = table.Write(b, a.style)
 	fmt.Fprintf(b, "  next run %s, next proof %s\n", a.due(f.NextRun, s), a.due(f.NextProof, s))
+	fmt.Fprintf(b, "  %s\n", a.provenShare(f, s))
 	if f.Running != "" {
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
 	}
 	for _, reason := range f.Reasons {
 		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+	for _, warning := range f.Warnings {
+		fmt.Fprintf(b, "  %s %s\n", a.style.Warn("!"), show.Text(warning))
 	}
 	b.WriteByte('\n')
 }
@@ -112,6 +116,15 @@ func (a *app) exposure(f engine.FunctionStatus) string {
 		margin = a.style.Bad("exceeded by " + show.Seconds(-*f.MarginSeconds))
 	}
 	return show.Seconds(*f.ExposureAnySeconds) + " of " + rpo + ", " + margin
+}
+
+// provenShare says how many of the recovery points that are kept were proven.
+func (a *app) provenShare(f engine.FunctionStatus, s engine.Status) string {
+	text := fmt.Sprintf("%d of %s proven from some site", f.ProvenPoints, show.Plural(f.KeptPoints, "recovery point"))
+	if !f.OldestUnproven.IsZero() {
+		text += ", the oldest that never was is " + show.TimeAgo(f.OldestUnproven, s.Time)
+	}
+	return text
 }
 
 // proof shows the last proof in a few words: its level and its age.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -20,15 +21,17 @@ func newVerify(a *app) *cobra.Command {
 		Use:     "verify [FUNCTION...]",
 		Short:   "Prove recovery points now",
 		GroupID: groupDaily,
-		Long: `Verify proves the newest recovery point of the named functions, of all of them
-when none is named: it reads it from one site alone, restores it into scratch,
-and checks what comes out. Each level includes those before it:
+		Long: `Verify proves a recovery point of the named functions, of all of them when none
+is named: the newest, or another by --select or --snapshot. It reads it from one
+site alone, restores it into scratch, and checks what comes out. Each level
+includes those before it:
 
 ` + levelHelp() + `
 Exit status 4 when a proof found a difference, 1 when one could not be carried
 out.`,
 		Example: `  backupd verify
   backupd verify payments --from cloud --level L5
+  backupd verify payments --select random --from onsite
   backupd verify --snapshot 3f9c2ab1 --level L2`,
 		ValidArgsFunction: a.functions(0),
 		RunE: func(cmd *cobra.Command, functions []string) error {
@@ -44,10 +47,14 @@ out.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&req.Snapshot, "snapshot", "", "prove this snapshot, by its `ID` or the beginning of it (default the newest)")
+	f.StringVar(&req.Select, "select", "", "choose by this `RULE`: latest, oldest, random or rotation (default latest)")
+	f.StringVar(&req.Seed, "seed", "", "of a random choice, to make the same one `TEXT` again (default a new one, which is shown)")
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
 	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6 (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
 	complete(cmd, "snapshot")
+	complete(cmd, "seed")
+	complete(cmd, "select", selectionRules()...)
 	complete(cmd, "level", levels()...)
 	return cmd
 }
@@ -110,6 +117,9 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	if r.Snapshot != "" {
 		fmt.Fprintf(b, "  recovery point   %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
 	}
+	if s := r.Selection; s.Population > 0 {
+		fmt.Fprintf(b, "  chosen           %s\n", chosen(s))
+	}
 	if r.Level != "" {
 		fmt.Fprintf(b, "  what holds       %s\n", verify.Meaning(r.Level))
 	}
@@ -123,6 +133,26 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	if r.Error != "" {
 		fmt.Fprintf(b, "  %s    %s\n", a.style.Bad("error"), show.Text(r.Error))
 	}
+}
+
+// chosen says why a recovery point was proven.
+func chosen(s verify.Selection) string {
+	text := fmt.Sprintf("by the rule %s, of %d, %d of them proven from there before", s.Rule, s.Population, s.Proven)
+	if s.Rule == string(selection.Named) {
+		text = "by its ID"
+	}
+	if s.Seed != "" {
+		text += ", seed " + s.Seed
+	}
+	return text
+}
+
+func selectionRules() []string {
+	var out []string
+	for _, rule := range selection.Rules {
+		out = append(out, string(rule))
+	}
+	return out
 }
 
 // showChecks shows what is not as it should be, and all of the function's own

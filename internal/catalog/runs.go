@@ -42,6 +42,10 @@ type Proof struct {
 	Site     string    `json:"site"`
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"` // zero: still running, or cut short by a crash
+	// Rule says why this snapshot was chosen, Scheduled that nobody asked for
+	// the proof.
+	Rule      string `json:"rule,omitempty"`
+	Scheduled bool   `json:"scheduled,omitempty"`
 	// Level is the highest level that held, empty when not even L0 did.
 	Level  string `json:"level,omitempty"`
 	Passed bool   `json:"passed"` // the level asked for was reached

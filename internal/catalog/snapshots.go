@@ -24,6 +24,9 @@ type Snapshot struct {
 	BytesRaw      int64     `json:"bytes_raw"`
 	BytesNew      int64     `json:"bytes_new"`
 	BytesStored   int64     `json:"bytes_stored"`
+	// Schema stands for the definition of everything in the scope: equal ones
+	// are equal. Empty where it was not noted.
+	Schema string `json:"schema,omitempty"`
 
 	Commit       string   `json:"commit"` // name of the commit object
 	CommitSize   int64    `json:"commit_size"`

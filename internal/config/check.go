@@ -121,6 +121,13 @@ func (c *checker) checkKeys() {
 	}
 	c.required("keys.identity_file", c.cfg.Keys.IdentityFile)
 	c.absolute("keys.identity_file", c.cfg.Keys.IdentityFile)
+	if c.has("keys.drill_identity_file") {
+		c.required("keys.drill_identity_file", c.cfg.Keys.DrillIdentityFile)
+		c.absolute("keys.drill_identity_file", c.cfg.Keys.DrillIdentityFile)
+		if c.cfg.Keys.DrillIdentityFile == c.cfg.Keys.IdentityFile {
+			c.problem("keys.drill_identity_file", "is the daemon's own identity", "make another pair with age-keygen, and write its recipient into keys.recipients")
+		}
+	}
 	own, seen := c.ownRecipients(), map[string]bool{}
 	for i, r := range c.cfg.Keys.Recipients {
 		c.checkRecipient(fmt.Sprintf("keys.recipients.%d", i), r, seen)

@@ -29,6 +29,9 @@ func (c *checker) checkFunctions() {
 		c.between(join(path, "tolerate_failed_runs"), &f.TolerateFailedRuns, 0, 10, 0)
 		c.checkObjectives(path, f)
 		c.positive(join(path, "prove.every"), &f.Prove.Every, DefaultProveEvery)
+		c.orNever(join(path, "prove.rotate"), &f.Prove.Rotate, DefaultRotate,
+			"write a duration such as 30d; with never, older recovery points are proven as it comes")
+		c.orNever(join(path, "prove.cold_every"), &f.Prove.ColdEvery, 0, "write a duration such as 1w, or never")
 		c.checkChecks(join(path, "checks"), f.Checks)
 		c.checkLevel(join(path, "prove.level"), &f)
 		c.checkKeep(join(path, "keep"), f.Keep)

@@ -35,16 +35,22 @@ func (c *checker) sizeFrom(path string, value *Size, least, preset Size) {
 }
 
 func (c *checker) checkScrub() {
-	every := &c.cfg.Scrub.Every
-	if *every == never {
-		*every = 0
+	c.orNever("scrub.every", &c.cfg.Scrub.Every, DefaultScrubEvery,
+		"write a duration such as 30d; never switches the reading off, and nobody notices then when copies rot")
+}
+
+// orNever fills in the default of a duration that may also be "never", which is
+// 0 from here on.
+func (c *checker) orNever(path string, value *time.Duration, preset time.Duration, hint string) {
+	if *value == never {
+		*value = 0
 		return
 	}
-	if c.has("scrub.every") && !c.bad["scrub.every"] && *every == 0 {
-		c.problem("scrub.every", "must be more than zero", "write a duration such as 30d; never switches the reading off, and nobody notices then when copies rot")
+	if c.has(path) && !c.bad[path] && *value == 0 {
+		c.problem(path, "must be more than zero", hint)
 		return
 	}
-	c.positive("scrub.every", every, DefaultScrubEvery)
+	c.positive(path, value, preset)
 }
 
 func (c *checker) checkSweep() {

@@ -14,16 +14,19 @@ import (
 // never is what "never" is decoded to, where it may stand for a duration.
 const never time.Duration = -1
 
-// mayBeNever are the durations that can be switched off: with a word, because
-// a zero may also come about by mistake.
-var mayBeNever = map[string]bool{"scrub.every": true, "drills.controls_every": true}
+// mayBeNever reports whether the duration at path can be switched off: with a
+// word, because a zero may also come about by mistake.
+func mayBeNever(path string) bool {
+	return path == "scrub.every" || path == "drills.controls_every" || strings.HasPrefix(path, "functions.") &&
+		(strings.HasSuffix(path, ".prove.rotate") || strings.HasSuffix(path, ".prove.cold_every"))
+}
 
 func (d *decoder) duration(path string, n ast.Node, v reflect.Value) {
 	s, ok := d.expanded(path, n, "a duration such as 15m", false)
 	if !ok {
 		return
 	}
-	if mayBeNever[path] && s == "never" {
+	if mayBeNever(path) && s == "never" {
 		v.SetInt(int64(never))
 		return
 	}
@@ -34,7 +37,7 @@ func (d *decoder) duration(path string, n ast.Node, v reflect.Value) {
 			hint = "remove the minus"
 		} else if _, e := strconv.ParseFloat(s, 64); e == nil {
 			hint = "a number needs its unit: " + d.raw[path] + "s for seconds, " + d.raw[path] + "m for minutes"
-		} else if mayBeNever[path] {
+		} else if mayBeNever(path) {
 			hint = "write a number with a unit, such as 30d, or never"
 		}
 		d.problem(path, d.shown(path)+" is not a duration", hint)

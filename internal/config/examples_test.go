@@ -26,7 +26,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 	}
 	want := Function{
 		Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
-		Priority: 1, TolerateFailedRuns: 1, Prove: Prove{Every: 6 * time.Hour, Level: "L5"},
+		Priority: 1, TolerateFailedRuns: 1, Prove: Prove{Every: 6 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"},
 	}
 	if diff := cmp.Diff(want, cfg.Functions["payments"]); diff != "" {
 		t.Errorf("payments (-want +got):\n%s", diff)
@@ -49,7 +49,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	}
 	// What may be left out without a default is right as it is shown.
 	shown := string(text)
-	for _, line := range []string{"max_rate: 20MiB", "lock: {mode: compliance, for: 35d}", "keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}"} {
+	for _, line := range []string{"drill_identity_file: /etc/backupd/drill.txt", "max_rate: 20MiB", "lock: {mode: compliance, for: 35d}", "keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}"} {
 		if !strings.Contains(shown, "# "+line+"\n") {
 			t.Errorf("no commented line %q", line)
 		}
@@ -65,7 +65,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	// With its defaults written out the file must mean the same.
 	out := string(text)
 	for _, line := range []string{
-		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "stall_timeout: 5m", "large_objects: false", "level: L5", "scratch: {kind: instance}",
+		"min_sites: 1", "parallel_snapshots: 2", "connections: 4", "lock_timeout: 5s", "max_snapshot_age: 1h", "stall_timeout: 5m", "large_objects: false", "level: L5", "rotate: 30d", "cold_every: never", "scratch: {kind: instance}",
 		"spool: {max_bytes: 32GiB}", "scrub: {every: 30d}", "drills: {controls_every: 7d}", "evidence: {key_file: /etc/backupd/evidence.key, anchor: {every: 24h}}", "sweep: {every: 24h, grace: 24h, max_rewrite: 4GiB}", "request_prices: {write: 0.005, read: 0.0004}",
 	} {
 		if !strings.Contains(out, "# "+line+"\n") {

@@ -129,6 +129,11 @@ var bad = []struct {
 	{"check twice", []string{"rpo: 5m", "rpo: 5m\n    checks: [{name: a, sql: SELECT 1, expect: 1}, {name: a, sql: SELECT 2, expect: 2}]"}},
 	{"level unknown", []string{"rpo: 5m", "rpo: 5m\n    prove: {level: high}"}},
 	{"prove.every zero", []string{"rpo: 5m", "rpo: 5m\n    prove: {every: 0s}"}},
+	{"prove.rotate zero", []string{"rpo: 5m", "rpo: 5m\n    prove: {rotate: 0s}"}},
+	{"prove.rotate in another word", []string{"rpo: 5m", "rpo: 5m\n    prove: {rotate: off}"}},
+	{"prove.cold_every zero", []string{"rpo: 5m", "rpo: 5m\n    prove: {cold_every: 0s}"}},
+	{"drill identity of the daemon", []string{"identity_file: /etc/backupd/identity.txt", "identity_file: /etc/backupd/identity.txt\n  drill_identity_file: /etc/backupd/identity.txt"}},
+	{"drill identity relative", []string{"identity_file: /etc/backupd/identity.txt", "identity_file: /etc/backupd/identity.txt\n  drill_identity_file: drill.txt"}},
 	{"schemas not a list", []string{"schemas: [payments]", "schemas: payments"}},
 	{"schemas and tables", []string{"schemas: [payments]", "schemas: [payments]\n    tables: [shared.rates]"}},
 	{"schemas empty", []string{"schemas: [payments]", "schemas: []"}},
@@ -265,7 +270,7 @@ func TestNumbersInTextsStayAsWritten(t *testing.T) {
 func TestAliases(t *testing.T) {
 	cfg := mustParse(t, edit(t, "rto: 1h", "rto: &long 1h\n    prove: &often {every: 6h, level: L3}", "rto: 4h}", "rto: *long, prove: *often}"))
 	got := cfg.Functions["catalog"]
-	if got.RTO != time.Hour || got.Prove != (Prove{Every: 6 * time.Hour, Level: "L3"}) {
+	if got.RTO != time.Hour || got.Prove != (Prove{Every: 6 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L3"}) {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -50,10 +50,14 @@ func Schema() ([]byte, error) {
 
 // allowNever adds the word to the durations that it may stand for.
 func allowNever(s *jsonschema.Schema) {
-	for of, key := range map[string]string{"Scrub": "every", "Drills": "controls_every"} {
-		if def, ok := s.Definitions[of]; ok {
-			if every, ok := def.Properties.Get(key); ok {
-				every.Pattern += "|^never$"
+	for section, keys := range map[string][]string{"Scrub": {"every"}, "Drills": {"controls_every"}, "Prove": {"rotate", "cold_every"}} {
+		def, ok := s.Definitions[section]
+		if !ok {
+			continue
+		}
+		for _, key := range keys {
+			if duration, ok := def.Properties.Get(key); ok {
+				duration.Pattern += "|^never$"
 			}
 		}
 	}

@@ -57,6 +57,11 @@ type Keys struct {
 	// wrapped for besides the daemon's own; at least one, the escrow, whose
 	// identity is kept away from this machine.
 	Recipients []string `yaml:"recipients" jsonschema:"required,minItems=1"`
+	// DrillIdentityFile is the absolute path of an age identity for cold starts
+	// on schedule: that of a recipient of its own, never the escrow's, which
+	// must not lie on this host. Left out: they use the daemon's, and L7 is not
+	// proven.
+	DrillIdentityFile string `yaml:"drill_identity_file"`
 }
 
 // Evidence says how what was done and found is put on record.
@@ -270,6 +275,14 @@ type Prove struct {
 	// Every is the time between two proofs of the function; they take turns
 	// over the sites. Default 24h.
 	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
+	// Rotate is the time within which each recovery point that is kept is to be
+	// proven, from when it was made and from each proof of it on; "never": no
+	// such bound. Default 30d. After loading, 0 stands for never.
+	Rotate time.Duration `yaml:"rotate" jsonschema:"default=30d"`
+	// ColdEvery is the time between two cold starts of the function from each
+	// site: proofs on a host with nothing on it, which reach L7. Default never,
+	// for which 0 stands after loading.
+	ColdEvery time.Duration `yaml:"cold_every" jsonschema:"default=never"`
 	// Level that a proof reaches for: L0 objects present, L1 right bytes, L2
 	// decrypts and parses, L3 loads, L4 structure whole, L5 content equal to
 	// the source, L6 the function's own checks pass. Default L5; L6 for a
@@ -337,6 +350,7 @@ const (
 	DefaultStallTimeout   = 5 * time.Minute
 	DefaultPriority       = 100
 	DefaultProveEvery     = 24 * time.Hour
+	DefaultRotate         = 30 * 24 * time.Hour
 	DefaultProveLevel     = "L5" // and CheckedProveLevel with checks
 	CheckedProveLevel     = "L6"
 	DefaultMinSites       = 1

@@ -33,6 +33,11 @@ type VerifyRequest struct {
 	// Snapshot to prove, by its ID or an unambiguous prefix; empty means the
 	// newest of each function that the site holds.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Select is the rule to choose by when no snapshot is named: "latest" (the
+	// same as empty), "oldest", "random" or "rotation"; Seed makes a random
+	// choice repeatable.
+	Select string `json:"select,omitempty"`
+	Seed   string `json:"seed,omitempty"`
 	// From is the site to prove from; empty means every site, one proof each.
 	From string `json:"from,omitempty"`
 	// Level to reach, "L0" to "L6"; empty means the one configured for the
@@ -80,6 +85,9 @@ type PointAtSite struct {
 	// Proof is the last proof of this recovery point from this site; nil when
 	// there was none.
 	Proof *Proof `json:"proof,omitempty"`
+	// Proven is true when the last verdict on it from this site is that it
+	// passed, to the level that is configured for the function.
+	Proven bool `json:"proven,omitempty"`
 }
 
 // Proof is the outcome of a proof, in short.
@@ -205,6 +213,16 @@ type FunctionStatus struct {
 	// NextProof is when the next proof is due, UTC; zero when nobody plans
 	// one.
 	NextProof time.Time `json:"next_proof,omitzero"`
+	// KeptPoints is how many recovery points are kept, ProvenPoints how many of
+	// them have been proven, from any site, to the level that is configured.
+	KeptPoints   int `json:"kept_points"`
+	ProvenPoints int `json:"proven_points"`
+	// OldestUnproven is the oldest that never was, by its consistency point,
+	// UTC; zero when there is none.
+	OldestUnproven time.Time `json:"oldest_unproven,omitzero"`
+	// Warnings say, a sentence each, what breaks no promise and should be
+	// changed: proofs that come too seldom for all recovery points.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // FunctionAtSite is what one site could bring back of a function.
@@ -223,6 +241,11 @@ type FunctionAtSite struct {
 	ProvenExposureSeconds *float64 `json:"proven_exposure_seconds"`
 	// Proof is the last proof from this site; nil when there was none.
 	Proof *Proof `json:"proof"`
+	// KeptPoints, ProvenPoints and OldestUnproven are as for the function, for
+	// what this site holds and was proven from it.
+	KeptPoints     int       `json:"kept_points"`
+	ProvenPoints   int       `json:"proven_points"`
+	OldestUnproven time.Time `json:"oldest_unproven,omitzero"`
 }
 
 // Run is one attempt at a snapshot, a prune or a sweep.

@@ -56,10 +56,12 @@ type SiteReport struct {
 	LagSeconds  *float64 `json:"lag_seconds"`
 	LagFunction string   `json:"lag_function,omitempty"`
 	// FaultCount objects are known to be missing or wrong there, LostCount of
-	// them at every other site too. Faults are the first of them.
-	FaultCount int         `json:"fault_count"`
-	LostCount  int         `json:"lost_count"`
-	Faults     []SiteFault `json:"faults,omitempty"`
+	// them at every other site too; of these GivenUpCount are needed by nothing
+	// that is kept. Faults are the first of them.
+	FaultCount   int         `json:"fault_count"`
+	LostCount    int         `json:"lost_count"`
+	GivenUpCount int         `json:"given_up_count"`
+	Faults       []SiteFault `json:"faults,omitempty"`
 	// Unread is for how long some of what it holds has not been read.
 	Unread *SiteUnread `json:"unread"`
 	// Lock is how what is needed there is protected from deletion. Nil when the

@@ -12,6 +12,9 @@ type PruneRequest struct {
 	Functions []string `json:"functions,omitempty"`
 	// DryRun only tells.
 	DryRun bool `json:"dry_run,omitempty"`
+	// Lost gives up, instead of what no rule keeps, what no site and no spool can
+	// give back whole.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // PruneResult is what the rules of functions keep, and what not.
@@ -20,6 +23,8 @@ type PruneResult struct {
 	Time time.Time `json:"time"`
 	// DryRun is true when nothing was given up.
 	DryRun bool `json:"dry_run"`
+	// Lost is true when it is about what is lost, and not about the rules.
+	Lost bool `json:"lost"`
 	// GoesAt is from when on a sweep may delete what was given up now, UTC.
 	GoesAt time.Time `json:"goes_at"`
 	// Functions are sorted by name.
@@ -49,6 +54,9 @@ type PruneDecision struct {
 	Keep          bool      `json:"keep"`
 	// Reasons are a sentence each, at least one.
 	Reasons []string `json:"reasons"`
+	// Lost is what of it is lost, and what is whole; nil unless lost ones were
+	// asked for.
+	Lost *repository.LostSnapshot `json:"lost,omitempty"`
 }
 
 // HoldRequest asks to keep a snapshot whatever the rules say.

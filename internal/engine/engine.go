@@ -16,6 +16,7 @@ import (
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
@@ -54,6 +55,8 @@ type Engine struct {
 	restorer   *restore.Restorer
 	verifier   *verify.Verifier
 	evidence   *evidence.Log
+	drills     *drill.Book
+	drilling   sync.Mutex // held while an exercise touches systems
 
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
@@ -111,6 +114,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}
+	e.drills = &drill.Book{Log: e.evidence, Clock: e.clock}
 	if err := e.assemble(ctx, identities); err != nil {
 		return nil, errors.Join(err, cat.Close())
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -14,6 +15,11 @@ func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 // soon to keep house.
 func (e *Engine) Hurry() {
 	e.patience, e.settle, e.taker.Patience = 5*time.Second, 100*time.Millisecond, time.Second
+}
+
+// ProveOnSchedule proves what a proof on schedule would prove now.
+func (e *Engine) ProveOnSchedule(ctx context.Context, function, site string) error {
+	return newDuty(e).Prove(ctx, function, site)
 }
 
 // BreakVerifier has the verifier of negative controls see what is not there, or

@@ -13,6 +13,7 @@ import (
 	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/snapshot"
 	"github.com/saypro/backupd/internal/verify"
 )
@@ -164,13 +165,7 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 	var errs []error
 	for _, f := range chosen {
 		for _, site := range sites {
-			level := req.Level
-			if level == "" {
-				level = f.Prove.Level
-			}
-			r, err := e.prove(ctx, verify.Request{
-				Function: f.Name, Snapshot: req.Snapshot, From: site, Level: level, Lower: req.Level == "",
-			}, report)
+			r, err := e.verify(ctx, f, site, req, report)
 			results = append(results, r)
 			errs = append(errs, err)
 			if ctx.Err() != nil {
@@ -179,6 +174,25 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 		}
 	}
 	return results, errors.Join(errs...)
+}
+
+// verify proves what a request asks for of one function from one site.
+func (e *Engine) verify(ctx context.Context, f config.Function, site string, req VerifyRequest, report progress.Reporter) (verify.Result, error) {
+	to := verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: req.Level, Lower: req.Level == ""}
+	if to.Level == "" {
+		to.Level = f.Prove.Level
+	}
+	if to.Snapshot == "" {
+		rule := selection.Latest
+		if req.Select != "" {
+			rule = selection.Rule(req.Select)
+		}
+		var err error
+		if to.Snapshot, to.Selection, err = e.pick(f, site, rule, req.Seed); err != nil {
+			return verify.Result{Function: f.Name, Site: site, Error: err.Error()}, err
+		}
+	}
+	return e.prove(ctx, to, report)
 }
 
 // sweepScratch removes, once, what a crash left of earlier proofs.
@@ -202,6 +216,9 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 			return nil, nil, fmt.Errorf("%w: snapshot %s belongs to function %s", ErrUsage, info.ID, info.Function)
 		}
 		req.Snapshot, req.Functions = info.ID, []string{info.Function}
+	}
+	if err := req.checkSelect(); err != nil {
+		return nil, nil, err
 	}
 	if req.Level != "" && !slices.Contains(verify.Levels, req.Level) {
 		return nil, nil, fmt.Errorf("%w: level %q; there are %v", ErrUsage, req.Level, verify.Levels)
@@ -277,7 +294,8 @@ func (e *Engine) describePoint(s repository.SnapshotInfo, proofs proofs) Recover
 	for name, st := range s.Sites {
 		p.Sites[name] = PointAtSite{
 			State: st.State, DurableAt: st.Durable, Error: st.Error,
-			Proof: e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+			Proof:  e.describe(proofs.of[proofKey{snapshot: s.ID, site: name}]),
+			Proven: proofs.proven(s.ID, name),
 		}
 	}
 	return p

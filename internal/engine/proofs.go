@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -11,9 +14,20 @@ type proofKey struct{ function, snapshot, site string }
 
 // proofs are the newest proofs that ended, for each thing one may ask about.
 type proofs struct {
-	of     map[proofKey]*catalog.Proof // by function and site, by snapshot and site
-	passed map[proofKey]*catalog.Proof // by function and site, those that restored
+	of map[proofKey]*catalog.Proof // by function and site, by snapshot and site
+	// passed are those by snapshot and site that restored or found a
+	// difference, verdicts those that say what the function is proven for.
+	passed, verdicts map[proofKey]*catalog.Proof
+	// looked is when a proof last came to a verdict on a snapshot, from whatever
+	// site, failed when one last ended without since then.
+	looked, failed map[string]time.Time
+	// past are the rules of the last proofs on schedule by function and site,
+	// newest first.
+	past map[proofKey][]selection.Rule
 }
+
+// pastRules is how many proofs back the turns of a site are told.
+const pastRules = 32
 
 // verdict reports whether a proof says what its function is to be proven for:
 // it passed to the level that is configured, or it found a difference. A proof
@@ -29,18 +43,34 @@ const restoring = "L3"
 
 // newestProofs reads the record of proofs.
 func (e *Engine) newestProofs() (proofs, error) {
-	out := proofs{of: map[proofKey]*catalog.Proof{}, passed: map[proofKey]*catalog.Proof{}}
+	out := proofs{
+		of: map[proofKey]*catalog.Proof{}, passed: map[proofKey]*catalog.Proof{}, verdicts: map[proofKey]*catalog.Proof{},
+		looked: map[string]time.Time{}, failed: map[string]time.Time{}, past: map[proofKey][]selection.Rule{},
+	}
 	err := e.catalog.Proofs(func(p *catalog.Proof) bool {
 		if p.Ended.IsZero() {
 			return true // running, or cut short: it says nothing
 		}
-		byFunction := proofKey{function: p.Function, site: p.Site}
-		keep(out.of, proofKey{snapshot: p.Snapshot, site: p.Site}, p)
-		if verdict(e.cfg.Functions[p.Function], p) {
-			keep(out.of, byFunction, p)
+		f := e.cfg.Functions[p.Function]
+		byFunction, bySnapshot := proofKey{function: p.Function, site: p.Site}, proofKey{snapshot: p.Snapshot, site: p.Site}
+		keep(out.of, bySnapshot, p)
+		p.Result = nil // it is large, and nobody asks for it here
+		if p.Scheduled && p.Rule != "" && len(out.past[byFunction]) < pastRules {
+			out.past[byFunction] = append(out.past[byFunction], selection.Rule(p.Rule))
 		}
-		if p.Passed && p.Level >= restoring {
-			keep(out.passed, byFunction, p)
+		if out.looked[p.Snapshot].IsZero() {
+			if verdict(f, p) {
+				out.looked[p.Snapshot] = p.Ended
+			} else if out.failed[p.Snapshot].IsZero() {
+				out.failed[p.Snapshot] = p.Ended
+			}
+		}
+		if verdict(f, p) {
+			keep(out.of, byFunction, p)
+			keep(out.verdicts, bySnapshot, p)
+		}
+		if p.Difference || p.Passed && p.Level >= restoring {
+			keep(out.passed, bySnapshot, p)
 		}
 		return true
 	})
@@ -52,6 +82,18 @@ func keep(m map[proofKey]*catalog.Proof, k proofKey, p *catalog.Proof) {
 	if m[k] == nil {
 		m[k] = p
 	}
+}
+
+// restored reports whether the last word on a copy is that it was restored.
+func (p proofs) restored(snapshot, site string) bool {
+	last := p.passed[proofKey{snapshot: snapshot, site: site}]
+	return last != nil && last.Passed
+}
+
+// proven reports whether the last verdict on a copy is that it passed.
+func (p proofs) proven(snapshot, site string) bool {
+	last := p.verdicts[proofKey{snapshot: snapshot, site: site}]
+	return last != nil && last.Passed
 }
 
 // describe tells of a proof for people; nil stays nil.

@@ -22,7 +22,10 @@ import (
 // rule may take is in the decisions themselves.
 func (e *Engine) Prune(ctx context.Context, req PruneRequest, report progress.Reporter) (PruneResult, error) {
 	now := e.clock.Now().UTC()
-	out := PruneResult{Time: now, DryRun: req.DryRun, GoesAt: now.Add(e.cfg.Sweep.Grace), Functions: []PrunedFunction{}}
+	out := PruneResult{Time: now, DryRun: req.DryRun, Lost: req.Lost, GoesAt: now.Add(e.cfg.Sweep.Grace), Functions: []PrunedFunction{}}
+	if req.Lost {
+		return e.pruneLost(ctx, req, out)
+	}
 	chosen, err := e.chosen(req.Functions)
 	if err != nil {
 		return out, err

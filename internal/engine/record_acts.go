@@ -72,11 +72,13 @@ func (e *Engine) snapshotBody(ctx context.Context, r snapshot.Result) (body *evi
 func (e *Engine) proveOnRecord(ctx context.Context, req verify.Request, report progress.Reporter) (r verify.Result, err error) {
 	f := e.cfg.Functions[req.Function]
 	intent := evidence.Record{Act: evidence.ActProof, Function: req.Function, Proof: &evidence.Proof{
-		Snapshot: req.Snapshot, Site: req.From, Requested: req.Level,
+		Snapshot: req.Snapshot, Site: req.From, Requested: req.Level, Selection: evidence.Selection(req.Selection),
 	}}
+	markDrill(ctx, intent)
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
 		r, err = e.verifier.Prove(ctx, req, report)
-		out := evidence.Record{Proof: e.proofBody(r, f)}
+		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
+		markDrill(ctx, out)
 		if r.Difference {
 			out.Outcome = evidence.Different
 		} else if err == nil && !r.Passed {
@@ -94,7 +96,7 @@ func (e *Engine) proofBody(r verify.Result, f config.Function) *evidence.Proof {
 		Level: r.Level, Passed: r.Passed, Difference: r.Difference, Started: r.Started, Ended: e.clock.Now().UTC(),
 		Seconds: r.DurationSeconds, Phases: r.Phases, BytesRaw: r.BytesRaw, Fetched: r.BytesFetched,
 		RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(), NotProven: r.NotProven,
-		Environment: e.environment(r.Scratch),
+		Environment: e.environment(r.Scratch), Selection: evidence.Selection(r.Selection),
 	}
 	for _, c := range r.Checks {
 		p.Checks = append(p.Checks, checkBody(c))

@@ -173,15 +173,21 @@ func (d duty) Snapshot(ctx context.Context, function string) error {
 	return nil
 }
 
-// Prove proves the newest recovery point that a site holds of a function.
+// Prove proves the recovery point of a function whose turn it is at a site.
 func (d duty) Prove(ctx context.Context, function, site string) error {
-	level := d.cfg.Functions[function].Prove.Level
-	var quiet progress.Reporter
-	r, err := d.prove(ctx, verify.Request{Function: function, From: site, Level: level, Lower: true}, quiet)
+	f := d.cfg.Functions[function]
+	snapshot, why, err := d.pick(f, site, "", "")
 	if err != nil {
 		return err
 	}
-	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot,
+	var quiet progress.Reporter
+	r, err := d.prove(ctx, verify.Request{
+		Function: function, Snapshot: snapshot, From: site, Level: f.Prove.Level, Lower: true, Selection: why, Scheduled: true,
+	}, quiet)
+	if err != nil {
+		return err
+	}
+	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot, "rule", why.Rule,
 		"level", r.Level, "meaning", verify.Meaning(r.Level), "seconds", r.DurationSeconds)
 	return nil
 }

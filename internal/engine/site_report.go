@@ -118,11 +118,21 @@ func (e *Engine) describeSite(name string, h repository.SiteHealth, l lag) SiteR
 		if f.Lost {
 			s.LostCount++
 		}
+		if f.Lost && e.givenUp(f.Name) {
+			s.GivenUpCount++
+		}
 		if len(s.Faults) < maxFaults {
 			s.Faults = append(s.Faults, SiteFault{Object: f.Name, Since: f.Since.UTC(), Found: f.Found, Detail: f.Detail, Lost: f.Lost})
 		}
 	}
 	return s
+}
+
+// givenUp reports whether all that needs an object was given up. When that cannot
+// be told somebody needs it.
+func (e *Engine) givenUp(object string) bool {
+	is, err := e.catalog.GivenUp(object)
+	return err == nil && is
 }
 
 // inUTC returns t as it is told; the zero time stays what is left out.
@@ -189,8 +199,9 @@ func (e *Engine) siteReasons(s SiteReport, now time.Time) []string {
 	if mend := s.FaultCount - s.LostCount; mend > 0 {
 		out = append(out, fmt.Sprintf("%s missing or wrong there: they are put right as soon as they can be", objects(mend)))
 	}
-	if s.LostCount > 0 {
-		out = append(out, fmt.Sprintf("%s lost at every site: recovery points that need them cannot be restored whole", objects(s.LostCount)))
+	if lost := s.LostCount - s.GivenUpCount; lost > 0 {
+		out = append(out, fmt.Sprintf("%s lost at every site: recovery points that need them cannot be restored whole; "+
+			"'backupd prune --lost --dry-run' says which", objects(lost)))
 	}
 	if since := now.Sub(s.LastComparison); !s.LastComparison.IsZero() && since > comparedWithin {
 		out = append(out, fmt.Sprintf("what it holds was last compared %s ago; that should be every day", since.Round(time.Hour)))

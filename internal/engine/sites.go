@@ -66,16 +66,22 @@ func openSite(name string, s config.Site, c clock.Clock, traffic *storage.Traffi
 
 // openStore opens a site as the owner of a key, without anything around it.
 func openStore(name string, s config.Site, access string, secret config.Secret, traffic *storage.Traffic) (storage.Store, error) {
+	return openStoreBy(name, s, access, secret, traffic, nil)
+}
+
+// openStoreBy opens it by a way of connecting of its own; nil: as everybody
+// does.
+func openStoreBy(name string, s config.Site, access string, secret config.Secret, traffic *storage.Traffic, dial storage.Dial) (storage.Store, error) {
 	switch s.Kind {
 	case "minio":
 		return minio.Open(minio.Options{
 			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
-			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic,
+			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic, Dial: dial,
 		})
 	case "s3":
 		return s3.Open(s3.Options{
 			Site: name, Endpoint: s.Endpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
-			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic,
+			AccessKey: access, SecretKey: secret.Reveal(), Traffic: traffic, Dial: dial,
 		})
 	case "dir":
 		return dir.Open(dir.Options{Site: name, Path: s.Path, Prefix: s.Prefix})

@@ -36,7 +36,11 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Warnings = keys.Warnings
+	actions, err := e.drillWarnings()
+	if err != nil {
+		return s, err
+	}
+	s.Warnings = append(keys.Warnings, actions...)
 	if err := e.statusOfControls(&s); err != nil {
 		return s, err
 	}
@@ -105,6 +109,9 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	out.Running = e.running[f.Name]
 	e.mu.Unlock()
 	out.Reasons = reasons(f, out, e.cfg.SiteOrder, now)
+	if err := e.describeProven(&out, f, proofs, now); err != nil {
+		return out, err
+	}
 	if found {
 		out.Reasons = append(out.Reasons, overdue(f, proofs, e.cfg.SiteOrder, oldest, now)...)
 	}
@@ -175,10 +182,13 @@ func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, n
 	if newest != nil {
 		out.Snapshot, out.RecoveryPoint = newest.ID, newest.RecoveryPoint.UTC()
 	}
-	if p := proofs.passed[key]; p != nil {
-		if s, err := e.repository.Info(p.Snapshot); err == nil && s.Sites[site].State == repository.StateDurable {
-			out.ProvenExposureSeconds = exposure(now, &s)
-		}
+	// The newest that was restored, whenever that was: the proof of an older
+	// one that came later makes nothing better or worse.
+	proven, ok, err := e.repository.Newest(f.Name, func(s repository.SnapshotInfo) bool {
+		return s.Sites[site].State == repository.StateDurable && proofs.restored(s.ID, site)
+	})
+	if err == nil && ok {
+		out.ProvenExposureSeconds = exposure(now, &proven)
 	}
 	if p := proofs.of[key]; p != nil && p.Difference {
 		out.State = StateDamaged

@@ -116,8 +116,8 @@ func (e *Engine) syncResult(name string, c repository.Compared, compared bool, h
 		r.Error = h.Error
 	case !compared:
 		r.Error = "it was not compared"
-	case r.FaultCount > 0:
-		r.Error = objects(r.FaultCount) + " missing or wrong there still"
+	case r.FaultCount > s.GivenUpCount:
+		r.Error = objects(r.FaultCount-s.GivenUpCount) + " missing or wrong there still"
 	case len(r.Problems) > 0:
 		r.Error = fmt.Sprintf("it holds %d objects that cannot be taken in", len(r.Problems))
 	}

@@ -156,8 +156,8 @@ func (r *Record) drillClaims(say func(string, ...any)) {
 			}
 		case s.RPOSeconds > 0 && s.LostSeconds > s.RPOSeconds:
 			say("step %s claims to pass, and lost %.0f s of an RPO of %.0f s", s.ID, s.LostSeconds, s.RPOSeconds)
-		case s.RTOSeconds > 0 && s.Seconds > s.RTOSeconds:
-			say("step %s claims to pass, and took %.0f s of an RTO of %.0f s", s.ID, s.Seconds, s.RTOSeconds)
+		case s.RTOSeconds > 0 && s.WaitedSeconds+s.Seconds > s.RTOSeconds:
+			say("step %s claims to pass, and took %.0f s of an RTO of %.0f s", s.ID, s.WaitedSeconds+s.Seconds, s.RTOSeconds)
 		}
 	}
 	if r.Outcome == Done && bad > 0 {

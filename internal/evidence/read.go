@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -100,12 +101,14 @@ func (l *Log) Unfinished() ([]Record, error) {
 }
 
 // EndUnfinished ends each intent without a result as cut short, and returns
-// them. It is for the start of a program, when nothing runs.
+// them. It is for the start of a program, when nothing runs but exercises at a
+// table, which stay open.
 func (l *Log) EndUnfinished() ([]Record, error) {
 	cut, err := l.Unfinished()
 	if err != nil {
 		return nil, err
 	}
+	cut = slices.DeleteFunc(cut, atTable)
 	for _, r := range cut {
 		err := l.End(r.Sequence, Record{Act: r.Act, Function: r.Function, Outcome: CutShort, Error: "the program ended before this did", By: r.By})
 		if err != nil {
@@ -114,6 +117,10 @@ func (l *Log) EndUnfinished() ([]Record, error) {
 	}
 	return cut, nil
 }
+
+// atTable reports whether an intent is of an exercise that people talk through:
+// no program carries it out, so the end of one does not cut it short.
+func atTable(r Record) bool { return r.Drill != nil && r.Drill.Kind == "tabletop" }
 
 // read returns one record.
 func (l *Log) read(sequence uint64) (Record, error) {

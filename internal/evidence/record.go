@@ -453,6 +453,16 @@ type Drill struct {
 	Kind     string `json:"kind"`
 	Scenario string `json:"scenario"`
 	SHA256   string `json:"sha256,omitempty"`
+	// Title and Objectives are the scenario's: what the exercise is about, and
+	// which objectives of the plan it exercises.
+	Title      string   `json:"title,omitempty"`
+	Objectives []string `json:"objectives,omitempty"`
+	// From is the one site that everything was read from, Refused what was kept
+	// from answering meanwhile.
+	From    string    `json:"from,omitempty"`
+	Refused []Refusal `json:"refused,omitempty"`
+	// NotShown says, a sentence each, what the exercise does not show.
+	NotShown []string `json:"not_shown,omitempty"`
 	// Participants are roles and, where given, names.
 	Participants []string      `json:"participants,omitempty"`
 	Steps        []DrillStep   `json:"steps,omitempty"`
@@ -460,16 +470,43 @@ type Drill struct {
 	Actions      []Action      `json:"actions,omitempty"`
 }
 
+// Refusal is a site that an exercise kept its own reading from.
+type Refusal struct {
+	Site string `json:"site"`
+	// Place is the endpoint or the folder.
+	Place string `json:"place"`
+	// Attempts counts the connections (of a folder: the operations) that were
+	// refused, Passed those that were let through, which must be none.
+	Attempts int `json:"attempts"`
+	Passed   int `json:"passed"`
+}
+
 // DrillStep is a step that was carried out, or an inject that was answered.
 type DrillStep struct {
-	ID       string    `json:"id"`
-	Text     string    `json:"text"`
-	Function string    `json:"function,omitempty"`
-	Site     string    `json:"site,omitempty"`
-	Expected string    `json:"expected,omitempty"`
-	Actual   string    `json:"actual,omitempty"`
-	Started  time.Time `json:"started,omitzero"`
-	Seconds  float64   `json:"seconds,omitempty"`
+	ID   string `json:"id"`
+	Text string `json:"text"`
+	// Kind is "refuse", "restore" or "compare" for what the program did,
+	// "people" for what people did, "inject" and "message" at a table.
+	Kind string `json:"kind,omitempty"`
+	// At is when in the exercise an inject is told, or by when a message must
+	// be out: "20m" from its start.
+	At       string `json:"at,omitempty"`
+	Question string `json:"question,omitempty"`
+	Function string `json:"function,omitempty"`
+	Site     string `json:"site,omitempty"`
+	// Snapshot and RecoveryPoint are what was restored, to Level, and
+	// WaitedSeconds how long after the disaster that began. Phases overlap.
+	Snapshot      string             `json:"snapshot,omitempty"`
+	RecoveryPoint time.Time          `json:"recovery_point,omitzero"`
+	Level         string             `json:"level,omitempty"`
+	WaitedSeconds float64            `json:"waited_seconds,omitempty"`
+	Phases        map[string]float64 `json:"phases,omitempty"`
+	// Concurrent says what else ran at the same time.
+	Concurrent []string  `json:"concurrent,omitempty"`
+	Expected   string    `json:"expected,omitempty"`
+	Actual     string    `json:"actual,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+	Seconds    float64   `json:"seconds,omitempty"`
 	// LostSeconds is the age of what was restored when the disaster struck,
 	// RPOSeconds and RTOSeconds the objectives.
 	LostSeconds float64 `json:"lost_seconds,omitempty"`
@@ -494,6 +531,8 @@ type Action struct {
 	Text  string `json:"text"`
 	Owner string `json:"owner"`
 	Due   string `json:"due"` // UTC day
+	// Test says which test is to show that it was done.
+	Test string `json:"test,omitempty"`
 	// Closed is the sequence of the result that closed it: a proof, a round of
 	// controls or another exercise, that passed after the action was recorded.
 	Closed *uint64 `json:"closed,omitempty"`

@@ -45,6 +45,17 @@ type Snapshot struct {
 	Observed []Observed `json:"observed,omitempty"`
 }
 
+// structureStream is the stream that holds every object with its definition.
+const structureStream = "structure"
+
+// schema stands for what that stream holds: its root is a digest of it.
+func (s *Snapshot) schema() string {
+	if stream, ok := s.Streams[structureStream]; ok && stream.Kind != 0 {
+		return stream.Root.String()
+	}
+	return ""
+}
+
 // Observed is what one of the function's own checks answered in the source,
 // under the very view of the data that the snapshot holds.
 type Observed struct {

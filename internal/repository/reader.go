@@ -275,10 +275,26 @@ func (rd *Reader) locate(id ChunkID) (catalog.Location, error) {
 		return catalog.Location{}, err
 	}
 	err = fmt.Errorf("%w: the catalog knows no pack that holds it", ErrUnavailable)
+	var lost *catalog.Location
 	for _, at := range places {
-		if _, err = rd.pack(at.Pack); err == nil {
+		if _, err = rd.pack(at.Pack); err != nil {
+			continue
+		}
+		if len(places) == 1 {
 			return at, nil
 		}
+		// Another pack that the snapshot names may have it still.
+		state, err := rd.repo.catalog.StateOf(at.Pack)
+		if err != nil {
+			return at, err
+		}
+		if !state.Lost {
+			return at, nil
+		}
+		lost = &at
+	}
+	if lost != nil {
+		return *lost, nil
 	}
 	return catalog.Location{}, fmt.Errorf("repository: chunk %s: %w", id, err)
 }

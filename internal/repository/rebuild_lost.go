@@ -50,6 +50,9 @@ func (b *rebuilder) tellLost(ctx context.Context) error {
 type survey struct {
 	adopter
 	seen map[ChunkID]subtree // nodes that were found to be whole in some snapshot
+	// anywhere: what any site has counts, and not only what the one of the
+	// adopter has.
+	anywhere bool
 }
 
 // subtree is what was found of a node and all below it.
@@ -67,6 +70,9 @@ func (v *survey) tables(ctx context.Context, l *LostSnapshot) error {
 	rd, err := v.ReaderFrom(s, v.site.quiet())
 	if err != nil {
 		return err
+	}
+	if v.anywhere {
+		rd.sites = v.Repository.sites
 	}
 	d, err := newDecoder()
 	if err != nil {
@@ -110,7 +116,7 @@ func (v *survey) walk(ctx context.Context, rd *Reader, d *zstd.Decoder, ref Ref)
 	if known, ok := v.seen[ref.ID]; ok && rd.names(known.packs) {
 		return known, nil
 	}
-	at, err := rd.locate(ref.ID)
+	at, err := v.locate(rd, ref.ID)
 	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrWrongKey) {
 		return subtree{}, nil
 	}
@@ -139,6 +145,19 @@ func (v *survey) walk(ctx context.Context, rd *Reader, d *zstd.Decoder, ref Ref)
 	out := subtree{whole: true, packs: slices.Sorted(maps.Keys(packs))}
 	v.seen[ref.ID] = out
 	return out, nil
+}
+
+// locate returns a place of a chunk that is not in a lost pack.
+func (v *survey) locate(rd *Reader, id ChunkID) (catalog.Location, error) {
+	at, err := rd.locate(id)
+	if err != nil {
+		return at, err
+	}
+	state, err := v.catalog.StateOf(at.Pack)
+	if err == nil && state.Lost {
+		err = fmt.Errorf("chunk %s: %w: its pack is lost", id, ErrUnavailable)
+	}
+	return at, err
 }
 
 // children returns what a node refers to; nothing when it cannot be read.

@@ -23,6 +23,9 @@ type SnapshotInfo struct {
 	BytesStored   int64
 	Sites         map[string]SiteState
 	Commit        string // name of its commit; names rise with time
+	// Schema stands for the definition of everything in the scope: equal ones
+	// are equal. Empty where that is not known.
+	Schema string
 	// Condemned is since when no rule keeps it, and Reason which rule kept
 	// another; it is deleted some time later. Held is why it must be kept.
 	Condemned time.Time
@@ -49,7 +52,7 @@ func (r *Repository) info(s *catalog.Snapshot) (SnapshotInfo, error) {
 	return SnapshotInfo{
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Started: s.Started, Ended: s.Ended,
 		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: sites,
-		Commit: s.Commit, Condemned: s.Condemned, Reason: s.Reason, Held: s.Held,
+		Commit: s.Commit, Schema: s.Schema, Condemned: s.Condemned, Reason: s.Reason, Held: s.Held,
 	}, err
 }
 

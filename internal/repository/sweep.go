@@ -38,17 +38,21 @@ func (r *Repository) Condemn(ctx context.Context, snapshots map[string]string) e
 	if len(snapshots) == 0 {
 		return nil
 	}
-	if err := r.checkFloors(snapshots); err != nil {
+	if err := r.checkFloors(snapshots, func(string) bool { return true }); err != nil {
 		return err
 	}
+	return r.condemnSnapshots(ctx, snapshots)
+}
+
+func (r *Repository) condemnSnapshots(ctx context.Context, snapshots map[string]string) error {
 	m := &mark{Condemn: &condemnMark{Snapshots: snapshots}}
 	return r.addMark(ctx, m, func(o catalog.Object) error {
 		return r.catalog.Condemn(catalog.Doomed{Snapshots: snapshots}, m.Time, o, r.siteNames())
 	})
 }
 
-// checkFloors refuses what no policy may ask for.
-func (r *Repository) checkFloors(snapshots map[string]string) error {
+// checkFloors refuses what no policy may ask for, as far as the floors count.
+func (r *Repository) checkFloors(snapshots map[string]string, counts func(why string) bool) error {
 	seen := map[string]bool{}
 	for id := range snapshots {
 		s, err := r.catalog.Snapshot(id)
@@ -64,13 +68,16 @@ func (r *Repository) checkFloors(snapshots map[string]string) error {
 			return err
 		}
 		for floor, why := range floors {
-			if _, doomed := snapshots[floor]; doomed {
+			if _, doomed := snapshots[floor]; doomed && counts(why) {
 				return fmt.Errorf("snapshot %s of %s %w: it is the %s", floor, s.Function, ErrFloor, why)
 			}
 		}
 	}
 	return nil
 }
+
+// lastGood is what the newest good snapshot of a function is.
+const lastGood = "last good one"
 
 // Floors returns the snapshots of a function that must stay whatever is asked
 // for, and what each of them is: the "last good one", the "last proven one".
@@ -81,17 +88,25 @@ func (r *Repository) Floors(function string) (map[string]string, error) {
 		return nil, err
 	}
 	if ok {
-		out[good.ID] = "last good one"
+		out[good.ID] = lastGood
 	}
 	var failed error
 	err = r.catalog.Proofs(func(p *catalog.Proof) bool {
 		if p.Function != function || !p.Passed {
 			return true
 		}
-		_, failed = r.catalog.Snapshot(p.Snapshot)
+		var s *catalog.Snapshot
+		s, failed = r.catalog.Snapshot(p.Snapshot)
 		if errors.Is(failed, catalog.ErrNotFound) {
 			failed = nil
 			return true // it is gone, and with it what was proven
+		}
+		var lost bool
+		if failed == nil {
+			lost, failed = r.givenUpAsLost(s)
+		}
+		if lost || failed != nil {
+			return failed == nil // as good as gone
 		}
 		out[p.Snapshot] = "last proven one"
 		return false

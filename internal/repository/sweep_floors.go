@@ -60,7 +60,7 @@ func (s *sweeper) lastResort(function string, floors map[string]string) error {
 	}
 	last, ok, err := s.Newest(function, good)
 	if ok {
-		floors[last.ID] = "last good one"
+		floors[last.ID] = lastGood
 	}
 	return err
 }

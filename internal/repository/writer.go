@@ -429,5 +429,6 @@ func record(s *Snapshot, c *commit) catalog.Snapshot {
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Created: c.Time,
 		Started: s.Started, Ended: s.Ended, Rows: s.Rows,
 		BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sequence: c.Sequence,
+		Schema: s.schema(),
 	}
 }

@@ -27,6 +27,7 @@ type fake struct {
 	server.KeyOperations
 	server.InspectOperations
 	server.ObjectiveOperations
+	server.DrillOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)

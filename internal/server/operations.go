@@ -50,6 +50,7 @@ type Operations interface {
 	InspectOperations
 	ControlsOperations
 	ObjectiveOperations
+	DrillOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

@@ -20,6 +20,7 @@ type Link struct {
 	hung  atomic.Bool
 	speed atomic.Int64 // bytes per second and direction; 0: unlimited
 	allow atomic.Int64 // bytes from the server until the cut; negative: no end
+	taken atomic.Int64 // connections
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -48,6 +49,9 @@ func (l *Link) Address() string { return l.listener.Addr().String() }
 
 // URL returns the address of the link as an endpoint.
 func (l *Link) URL() string { return "http://" + l.Address() }
+
+// Accepted returns how many connections were made to the link.
+func (l *Link) Accepted() int { return int(l.taken.Load()) }
 
 // Cut breaks all connections, and new ones at once.
 func (l *Link) Cut() {
@@ -83,6 +87,7 @@ func (l *Link) serve() {
 		if err != nil {
 			return
 		}
+		l.taken.Add(1)
 		if l.down.Load() {
 			_ = client.Close() // as if nobody listened
 			continue

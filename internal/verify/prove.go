@@ -31,14 +31,17 @@ func (v *Verifier) Prove(ctx context.Context, req Request, report progress.Repor
 func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report progress.Reporter) (Result, error) {
 	started := v.Clock.Now()
 	p := &proof{
-		Verifier: v, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
-		result: Result{Function: req.Function, Site: req.From, Started: started.UTC()},
+		Verifier: v, Repository: v.Repository, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
+		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
+	}
+	if req.Through != nil {
+		p.Repository = req.Through
 	}
 	if err := p.prepare(ctx); err != nil {
 		p.result.Error = err.Error()
 		return p.result, err
 	}
-	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started}
+	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started, Rule: p.result.Selection.Rule, Scheduled: req.Scheduled}
 	if err := v.Catalog.PutProof(&record); err != nil {
 		return p.result, p.wrap(fmt.Errorf("record the intent: %w", err))
 	}
@@ -84,6 +87,9 @@ func firstDifference(checks []Check) string {
 // proof is one run of Prove.
 type proof struct {
 	*Verifier
+	// Repository is the verifier's own, or as the request reads it.
+	Repository *repository.Repository
+
 	req    Request
 	spoil  Spoil // nil but in a negative control
 	report progress.Reporter
@@ -103,6 +109,12 @@ type proof struct {
 // prepare checks the request and finds the snapshot.
 func (p *proof) prepare(ctx context.Context) error {
 	p.checks = p.Checks[p.req.Function]
+	if s := &p.result.Selection; s.Rule == "" {
+		s.Rule, s.Population = "named", 1
+		if p.req.Snapshot == "" {
+			s.Rule, s.Population = "latest", 0 // it was not counted
+		}
+	}
 	p.result.RequestedLevel = p.req.Level
 	switch {
 	case p.req.Function == "":

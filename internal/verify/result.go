@@ -55,6 +55,8 @@ type Result struct {
 	RecoveryPoint time.Time `json:"recovery_point,omitzero"`
 	// Site is the only site that was read from.
 	Site string `json:"site,omitempty"`
+	// Selection says why just this recovery point was proven.
+	Selection Selection `json:"selection"`
 	// RequestedLevel is the level asked for, Level the highest one of which
 	// every check passed, and of every level below it; empty when not even
 	// L0 holds.
@@ -96,6 +98,19 @@ type Result struct {
 	// Error says why the proof could not be carried out to its end; empty
 	// when it was, whatever it found.
 	Error string `json:"error,omitempty"`
+}
+
+// Selection says why just this recovery point was proven.
+type Selection struct {
+	// Rule is one of those of package selection: "latest", "oldest", "random",
+	// "rotation", "schema" or "named".
+	Rule string `json:"rule"`
+	// Seed makes a random choice repeatable.
+	Seed string `json:"seed,omitempty"`
+	// Population is how many recovery points there were to choose from, Proven
+	// how many of those had been proven from this site before.
+	Population int `json:"population"`
+	Proven     int `json:"proven"`
 }
 
 // Status is the verdict of one check. Only Pass is good.

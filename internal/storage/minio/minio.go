@@ -26,6 +26,8 @@ type Options struct {
 	Stall time.Duration
 	// Traffic counts the requests of the site; nil: they are not counted.
 	Traffic *storage.Traffic
+	// Dial connects to the site; nil: as everybody does.
+	Dial storage.Dial
 }
 
 // Store is a site on a MinIO server.
@@ -53,7 +55,7 @@ func open(o Options) (*Store, error) {
 	speaks, err := miniogo.New(endpoint.Host, &miniogo.Options{
 		Creds:      credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
 		Secure:     endpoint.Scheme == "https",
-		Transport:  wire.NewTransport(o.Stall, nil, o.Traffic),
+		Transport:  wire.NewTransport(o.Stall, nil, o.Traffic, o.Dial),
 		Region:     o.Region,
 		MaxRetries: 1, // retrying is for storage.WithRetry
 	})

@@ -36,6 +36,8 @@ type Options struct {
 	Stall time.Duration
 	// Traffic counts the requests of the site; nil: they are not counted.
 	Traffic *storage.Traffic
+	// Dial connects to the site; nil: as everybody does.
+	Dial storage.Dial
 }
 
 // Store is a site in a bucket.
@@ -103,7 +105,7 @@ func load(o Options) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("%w: region of the site is not given", storage.ErrInvalid)
 	}
 	cfg.HTTPClient = &http.Client{
-		Transport:     wire.NewTransport(o.Stall, roots, o.Traffic),
+		Transport:     wire.NewTransport(o.Stall, roots, o.Traffic, o.Dial),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return cfg, nil

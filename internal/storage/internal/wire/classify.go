@@ -183,6 +183,8 @@ func Broken(err error, endpoint string) string {
 		timeout     net.Error
 	)
 	switch {
+	case errors.Is(err, storage.ErrCut):
+		return "nothing was sent to " + endpoint
 	case errors.As(err, &lookup):
 		return "the host name of " + endpoint + " cannot be resolved"
 	case errors.As(err, &certificate), errors.As(err, &unknown):

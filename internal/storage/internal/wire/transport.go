@@ -29,16 +29,18 @@ const writeBuffer = 1 << 20
 // NewTransport returns connections to one site that fail when no byte moves
 // for the time of stall (DefaultStall when 0), however long a request as a
 // whole may take. Roots are the authorities to trust; nil: those of the system.
-// Traffic counts the requests and may be nil.
-func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Traffic) http.RoundTripper {
+// Traffic counts the requests and may be nil; so may dial, which connects.
+func NewTransport(stall time.Duration, roots *x509.CertPool, traffic *storage.Traffic, dial storage.Dial) http.RoundTripper {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
-	dialer := &net.Dialer{Timeout: min(stall, 15*time.Second), KeepAlive: 15 * time.Second}
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: min(stall, 15*time.Second), KeepAlive: 15 * time.Second}).DialContext
+	}
 	return &honest{&counting{traffic: traffic, next: &expecting{next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
+			c, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}

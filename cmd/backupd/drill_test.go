@@ -1,0 +1,96 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/saypro/backupd/internal/drill"
+)
+
+// named finds the commands that a text names, between backquotes or quotes.
+var named = regexp.MustCompile("[`']backupd ([^`']*(?:'[a-z]+[^`']*)*)[`']")
+
+// unquoted finds what may be a command and is not marked as one.
+var unquoted = regexp.MustCompile("(?:^|[^`'/a-z])backupd ([a-z]+)")
+
+func isCommand(name string) bool {
+	cmd, _, err := newRoot(newApp(os.Stdin, os.Stdout, os.Stderr)).Find([]string{name})
+	return err == nil && cmd.HasParent()
+}
+
+func TestScenariosNameCommandsThatExist(t *testing.T) {
+	all, err := drill.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		commands := map[string]bool{}
+		for _, text := range textsOf(s) {
+			for _, m := range named.FindAllStringSubmatch(text, -1) {
+				checkCommand(t, s.Name, m[1])
+				commands[m[1]] = true
+			}
+			for _, m := range unquoted.FindAllStringSubmatch(text, -1) {
+				if isCommand(m[1]) {
+					t.Errorf("%s: backupd %s stands without quotes, so that nothing checks it: %s", s.Name, m[1], text)
+				}
+			}
+		}
+		if s.Kind == drill.Tabletop && len(commands) < 4 {
+			t.Errorf("%s names %d commands", s.Name, len(commands))
+		}
+	}
+}
+
+func textsOf(s *drill.Scenario) []string {
+	out := append([]string{s.Title, s.Situation}, s.NotShown...)
+	for _, in := range s.Injects {
+		out = append(append(out, in.Text, in.Question), in.Expected...)
+	}
+	for _, step := range s.Steps {
+		out = append(append(out, step.Text), step.Expected...)
+	}
+	for _, m := range s.Messages {
+		out = append(out, m.Says)
+	}
+	return out
+}
+
+// checkCommand finds the command and lets it parse its flags and arguments.
+func checkCommand(t *testing.T, where, line string) {
+	t.Helper()
+	root := newRoot(newApp(os.Stdin, os.Stdout, os.Stderr))
+	cmd, rest, err := root.Find(words(line))
+	if err != nil || cmd == root {
+		t.Errorf("%s: backupd %s: there is no such command: %v", where, line, err)
+		return
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		t.Errorf("%s: backupd %s: %v", where, line, err)
+	}
+	for _, arg := range cmd.Flags().Args() {
+		if cmd.HasSubCommands() {
+			t.Errorf("%s: backupd %s: %s is no command below it", where, line, arg)
+		}
+	}
+}
+
+// words splits a command line, with its double quotes.
+func words(line string) (out []string) {
+	for _, m := range regexp.MustCompile(`"([^"]*)"|(\S+)`).FindAllStringSubmatch(line, -1) {
+		out = append(out, m[1]+m[2])
+	}
+	return out
+}
+
+func TestReportFormat(t *testing.T) {
+	for _, c := range []struct{ format, out, want string }{
+		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
+	} {
+		got, err := reportFormat(c.format, c.out)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%q, %q: %q, %v", c.format, c.out, got, err)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package drill
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// Judge says what the steps of an exercise that has ended come to, and why it
+// is not passed. What people do counts when it is recorded: their time is part
+// of each function's, and it may break an objective that the machine kept.
+func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
+	state = StatePassed
+	if len(steps) == 0 {
+		return StateInconclusive, []string{"nothing was carried out"}
+	}
+	people := PeopleSeconds(steps)
+	var missed, inconclusive []string
+	for _, s := range steps {
+		what := s.Kind + " " + s.ID
+		if s.Function != "" {
+			what = s.Kind + " of " + s.Function
+		}
+		switch {
+		case s.Status == evidence.Fail:
+			missed = append(missed, what+": "+s.Error)
+		case s.Kind == StepRestore && s.Status == evidence.Pass && people > 0 && late(s, people):
+			missed = append(missed, fmt.Sprintf("%s: %s by machine and %s by people exceed the RTO of %s",
+				what, span(s.WaitedSeconds+s.Seconds), span(people), span(s.RTOSeconds)))
+		case s.Status == evidence.Pass, s.Kind == StepPeople && s.Status == evidence.Skipped:
+		default:
+			inconclusive = append(inconclusive, what+": "+orElse(s.Error, "not answered"))
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		state = StateMissed
+	case len(inconclusive) > 0:
+		state = StateInconclusive
+	}
+	return state, append(missed, inconclusive...)
+}
+
+func late(s evidence.DrillStep, people float64) bool {
+	return s.RTOSeconds > 0 && s.WaitedSeconds+s.Seconds+people > s.RTOSeconds
+}
+
+// PeopleSeconds is how long people took, as far as that is recorded.
+func PeopleSeconds(steps []evidence.DrillStep) (sum float64) {
+	for _, s := range steps {
+		if s.Kind == StepPeople && s.Status == evidence.Pass {
+			sum += s.Seconds
+		}
+	}
+	return sum
+}
+
+// Unrecorded counts the steps of people of which nobody recorded the time.
+func Unrecorded(steps []evidence.DrillStep) (n int) {
+	for _, s := range steps {
+		if s.Kind == StepPeople && s.Status != evidence.Pass {
+			n++
+		}
+	}
+	return n
+}
+
+// Outcome is how the log calls the end of an exercise in that state.
+func Outcome(state string) evidence.Outcome {
+	switch state {
+	case StatePassed:
+		return evidence.Done
+	case StateMissed:
+		return evidence.Different
+	default:
+		return evidence.Failed
+	}
+}
+
+// JudgeRestore fills in the verdict on a function that was restored: the proof
+// has passed, so only its figures can fail it now.
+func JudgeRestore(s *evidence.DrillStep) {
+	s.Status = evidence.Pass
+	total := s.WaitedSeconds + s.Seconds
+	switch {
+	case s.LostSeconds < 0:
+		s.Status = evidence.Inconclusive
+		s.Error = "the recovery point lies ahead of the clock, so what would be lost is not known"
+	case s.RPOSeconds > 0 && s.LostSeconds > s.RPOSeconds:
+		s.Status = evidence.Fail
+		s.Error = fmt.Sprintf("%s would be lost, the RPO is %s", span(s.LostSeconds), span(s.RPOSeconds))
+	}
+	if s.RTOSeconds > 0 && total > s.RTOSeconds {
+		text := fmt.Sprintf("it took %s by machine alone, the RTO is %s", span(total), span(s.RTOSeconds))
+		if s.Error != "" {
+			text = s.Error + "; " + text
+		}
+		s.Status, s.Error = evidence.Fail, text
+	}
+}
+
+// span writes seconds as people do, to the tenth below a minute.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d > -time.Minute && d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return Span(d.Round(time.Second))
+}
