@@ -30,7 +30,7 @@ demo: build ## see all of it at work on live data, in under three minutes
 
 .PHONY: test
 test: ## install what the tests need, and run them all
-	@scripts/install-needs postgresql compiler
+	@scripts/install-needs postgresql compiler chromium poppler
 	scripts/install-tools minio versitygw
 	scripts/run-tests $(TEST_DEADLINE) $(PACKAGE_DEADLINE)
 

@@ -37,6 +37,8 @@ var documents = []any{
 	repository.Inspection{},
 	repository.Rebuilt{},
 	engine.Status{},
+	reported{},
+	engine.Objectives{},
 	engine.Sites{},
 	engine.SyncResult{},
 	engine.PruneResult{},

@@ -29,7 +29,7 @@ fill in.`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, given []string) error {
-			form, err := reportFormat(format, out)
+			form, err := reviewFormat(format, out)
 			if err != nil {
 				return usageError(cmd, err)
 			}
@@ -63,8 +63,8 @@ fill in.`,
 	return cmd
 }
 
-// reportFormat says in which form to write.
-func reportFormat(format, out string) (string, error) {
+// reviewFormat says in which form to write.
+func reviewFormat(format, out string) (string, error) {
 	if format == "" {
 		format = strings.TrimPrefix(filepath.Ext(out), ".")
 		if format != "html" && format != "json" {

@@ -88,7 +88,7 @@ func TestReportFormat(t *testing.T) {
 	for _, c := range []struct{ format, out, want string }{
 		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
 	} {
-		got, err := reportFormat(c.format, c.out)
+		got, err := reviewFormat(c.format, c.out)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%q, %q: %q, %v", c.format, c.out, got, err)
 		}

@@ -95,6 +95,9 @@ func (a *app) share(v engine.ExposureView) string {
 	if v.Attainment == nil {
 		return "no promise"
 	}
+	if v.BrokenSeconds == 0 && v.MaximumSeconds == 0 && v.UnprotectedSeconds > 0 {
+		return a.style.Warn("not due yet") // nothing was ever there
+	}
 	text := fmt.Sprintf("%.4f %%", math.Floor(*v.Attainment*1e6)/1e4)
 	if v.BrokenSeconds > 0 {
 		return a.style.Bad(text)
@@ -103,6 +106,9 @@ func (a *app) share(v engine.ExposureView) string {
 }
 
 func (a *app) maximum(v engine.ExposureView) string {
+	if v.UnprotectedSeconds > 0 && v.MaximumSeconds == 0 {
+		return a.style.Bad("none")
+	}
 	if v.UnprotectedSeconds > 0 {
 		return show.Seconds(v.MaximumSeconds) + a.style.Bad(", none for "+show.Seconds(v.UnprotectedSeconds))
 	}
@@ -168,7 +174,7 @@ func (a *app) showOutlook(b *strings.Builder, o engine.Outlook, now time.Time) {
 		if r.LeftSeconds != nil && *r.LeftSeconds >= 0 {
 			left = fmt.Sprintf(" of machine time, which leaves people %s of an RTO of %s", show.Seconds(*r.LeftSeconds), show.Seconds(r.RTOSeconds))
 		}
-		fmt.Fprintf(b, "  restore  %s of %s from %s%s (%s)\n", show.Seconds(r.Seconds), show.Bytes(r.Bytes), r.Site, left, how)
+		fmt.Fprintf(b, "  restore  from %s: %s in %s%s (%s)\n", r.Site, show.Bytes(r.Bytes), show.Seconds(r.Seconds), left, how)
 		if r.Development.Trend == "growing" || r.Development.Trend == "falling" {
 			fmt.Fprintf(b, "           %s\n", a.development(r.Development))
 		}

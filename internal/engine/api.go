@@ -38,6 +38,11 @@ type VerifyRequest struct {
 	// choice repeatable.
 	Select string `json:"select,omitempty"`
 	Seed   string `json:"seed,omitempty"`
+	// Cold asks for cold starts: of the newest recovery point, on an empty host.
+	// Identity is the text of the age identity file for them; empty means that
+	// of keys.drill_identity_file, or the daemon's, which does not prove L7.
+	Cold     bool   `json:"cold,omitempty"`
+	Identity string `json:"identity,omitempty"`
 	// From is the site to prove from; empty means every site, one proof each.
 	From string `json:"from,omitempty"`
 	// Level to reach, "L0" to "L6"; empty means the one configured for the
@@ -241,6 +246,8 @@ type FunctionAtSite struct {
 	ProvenExposureSeconds *float64 `json:"proven_exposure_seconds"`
 	// Proof is the last proof from this site; nil when there was none.
 	Proof *Proof `json:"proof"`
+	// ColdStart is the last cold start from this site; nil when there was none.
+	ColdStart *Proof `json:"cold_start,omitempty"`
 	// KeptPoints, ProvenPoints and OldestUnproven are as for the function, for
 	// what this site holds and was proven from it.
 	KeptPoints     int       `json:"kept_points"`

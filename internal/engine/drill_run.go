@@ -29,7 +29,7 @@ type exercise struct {
 	disaster time.Time
 	points   map[string]chosenPoint // by function, as they were at the disaster
 	unknown  map[string]error       // by function, why it is not known what there is
-	through  *repository.Repository             // nil: as always
+	through  *repository.Repository // nil: as always
 	away     []*awaySite
 	fetched  int64
 

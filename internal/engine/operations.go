@@ -178,6 +178,13 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 
 // verify proves what a request asks for of one function from one site.
 func (e *Engine) verify(ctx context.Context, f config.Function, site string, req VerifyRequest, report progress.Reporter) (verify.Result, error) {
+	if req.Cold {
+		key, err := e.coldKey(req.Identity)
+		if err != nil {
+			return verify.Result{Function: f.Name, Site: site, Error: err.Error()}, err
+		}
+		return e.coldStart(ctx, f, site, key, false, report)
+	}
 	to := verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: req.Level, Lower: req.Level == ""}
 	if to.Level == "" {
 		to.Level = f.Prove.Level
@@ -198,7 +205,7 @@ func (e *Engine) verify(ctx context.Context, f config.Function, site string, req
 // sweepScratch removes, once, what a crash left of earlier proofs.
 func (e *Engine) sweepScratch(ctx context.Context) {
 	e.swept.Do(func() {
-		if err := e.verifier.SweepScratch(ctx); err != nil {
+		if err := errors.Join(e.verifier.SweepScratch(ctx), e.sweepCold(ctx)); err != nil {
 			e.log.Warn("what a crash left of earlier proofs could not be removed", "error", err)
 		}
 	})
@@ -239,17 +246,22 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 // prove carries out one proof and turns what it found into an error.
 func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
 	r, err := e.proveOnRecord(ctx, req, report)
+	return r, e.proofOutcome(r, err)
+}
+
+// proofOutcome turns what a proof found into an error.
+func (e *Engine) proofOutcome(r verify.Result, err error) error {
 	switch {
 	case err != nil:
-		return r, asUsage(err)
+		return asUsage(err)
 	case r.Difference:
-		return r, fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
+		return fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
+			r.Function, r.Site, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	case !r.Passed:
-		return r, fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
+		return fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
+			r.Function, r.Site, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	}
-	return r, nil
+	return nil
 }
 
 func orNone(level string) string {

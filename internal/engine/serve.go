@@ -53,6 +53,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 		e.keepControlled(ctx)
 		return nil
 	})
+	others.Go(func() error {
+		e.keepCold(ctx)
+		return nil
+	})
 	s, err := schedule.New(schedule.Options{
 		Jobs: e.jobs(), Sites: e.cfg.SiteOrder, Runner: newDuty(e), History: history{e}, Clock: e.clock, Log: e.log,
 		Slots: e.cfg.ParallelSnapshots,

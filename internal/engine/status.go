@@ -176,7 +176,7 @@ func (e *Engine) newestPoints(function string) (points, error) {
 
 func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, newest *repository.SnapshotInfo, proofs proofs) FunctionAtSite {
 	key := proofKey{function: f.Name, site: site}
-	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ExposureSeconds: exposure(now, newest)}
+	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ColdStart: e.describe(proofs.cold[key]), ExposureSeconds: exposure(now, newest)}
 	out.MarginSeconds = margin(f.RPO, out.ExposureSeconds)
 	out.State = stateOf(out.MarginSeconds)
 	if newest != nil {

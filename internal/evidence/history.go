@@ -103,7 +103,7 @@ func knownAt(h objective.History, at time.Time) bool {
 
 // historySince tells the days from that of begin to that of to.
 func historySince(log Reader, function string, begin, to time.Time) (objective.History, error) {
-	c := newChronicle()
+	c := newChronicle(int(to.Sub(begin)/(24*time.Hour)) + 1)
 	for day, err := range days(log, function, begin, to) {
 		if err != nil {
 			return objective.History{}, err
@@ -214,10 +214,12 @@ type chronicle struct {
 	open    map[uint64]DayOpen
 	pending map[int64]int // by consistency point, the run whose point no site has yet
 	end     time.Time     // of the last day
+	days    int           // how many there may be
 }
 
-func newChronicle() *chronicle {
+func newChronicle(days int) *chronicle {
 	return &chronicle{
+		days: days,
 		h:    objective.History{Durable: map[string][]objective.Arrival{}, Proven: map[string][]objective.Arrival{}},
 		open: map[uint64]DayOpen{}, pending: map[int64]int{},
 	}
@@ -280,6 +282,9 @@ func (c *chronicle) points(p *DayPoints, begun map[int64]int) {
 	reached := make([]int64, len(at)) // by the first site
 	for site, column := range p.Durable {
 		arrivals := c.h.Durable[site]
+		if arrivals == nil {
+			arrivals = make([]objective.Arrival, 0, c.room(len(at)))
+		}
 		for i, after := range column[:min(len(column), len(at))] {
 			if after == 0 {
 				continue
@@ -303,8 +308,15 @@ func (c *chronicle) points(p *DayPoints, begun map[int64]int) {
 	c.runs(p, at, reached, begun)
 }
 
+// room is for as many of something as there will be when each day is as the one
+// at hand, within reason.
+func (c *chronicle) room(today int) int { return min(today*c.days, 1<<20) }
+
 // runs takes in the runs that the points came of.
 func (c *chronicle) runs(p *DayPoints, at, reached []int64, begun map[int64]int) {
+	if c.h.Runs == nil {
+		c.h.Runs = make([]objective.Run, 0, c.room(len(at)))
+	}
 	size := int64(0)
 	for i := range at {
 		size += cell(p.Bytes, i)

@@ -54,7 +54,7 @@ func (f Figures) Kept() bool { return f.Judged > 0 && f.Broken == 0 }
 // Assess judges the period from..to, each instant by the policy that was in
 // force then. A later policy changes nothing of what was judged before it.
 func Assess(h History, from, to time.Time) Assessment {
-	j := judge{h, map[string]Curve{}}
+	j := &judge{History: h, curves: map[string]Curve{}}
 	a := Assessment{From: from, To: to, Parts: h.parts(from, to)}
 	if len(a.Parts) == 0 {
 		return a
@@ -68,14 +68,34 @@ func Assess(h History, from, to time.Time) Assessment {
 	return a
 }
 
+// due is from when on it breaks a promise that there is no point at all: at once
+// when none is durable; when none is proven, once the first proof had its time.
+func (h History) due(v View, in Policy, limit time.Duration) time.Time {
+	if !v.Proven {
+		return in.From
+	}
+	since := in.From
+	for _, p := range slices.Backward(h.Policies) {
+		if !p.From.Before(in.From) {
+			continue
+		}
+		if _, promised := p.Limit(v); !promised {
+			break
+		}
+		since = p.From
+	}
+	return since.Add(limit)
+}
+
 // judge is a history with the curves that were made of it: there may be many
 // violations, and each asks for them.
 type judge struct {
 	History
 	curves map[string]Curve
+	all    []Segment // of the view at hand: years have many
 }
 
-func (j judge) curve(v View, sites []string) Curve {
+func (j *judge) curve(v View, sites []string) Curve {
 	key := v.String()
 	if v.Scope != ScopeSite {
 		key += "\x00" + strings.Join(sites, "\x00")
@@ -122,31 +142,29 @@ func viewsOf(parts []Part, proven bool) (out []View) {
 	return append(out, View{Scope: ScopeAny, Proven: proven}, View{Scope: ScopeAll, Proven: proven})
 }
 
-func (j judge) figures(v View, parts []Part) Figures {
+func (j *judge) figures(v View, parts []Part) Figures {
 	f := Figures{View: v}
-	var all []Segment
+	all := j.all[:0]
 	for i, p := range parts {
 		if v.Scope == ScopeSite && !slices.Contains(p.Policy.Sites, v.Site) {
 			continue
 		}
-		segments := j.curve(v, p.Policy.Sites).Segments(p.From, p.To)
+		before := len(all)
+		all = j.curve(v, p.Policy.Sites).segments(all, p.From, p.To)
+		segments := all[before:]
 		f.Measured += p.To.Sub(p.From)
-		if all == nil {
-			all = segments // most periods have one policy
-		} else {
-			all = append(all, segments...)
-		}
 		limit, promised := p.Policy.Limit(v)
 		if !promised {
 			continue
 		}
 		f.Judged += p.To.Sub(p.From)
-		for _, violation := range violations(segments, limit) {
+		for _, violation := range violations(segments, limit, j.due(v, p.Policy, limit)) {
 			violation.Limit = limit
 			violation.Causes = j.causes(v, parts[:i+1], violation)
 			f.Violations = append(f.Violations, violation)
 		}
 	}
+	j.all = all
 	f.Maximum, f.Unprotected = worst(all)
 	p99, ok := p99(all)
 	f.P99, f.Unbounded = p99, !ok

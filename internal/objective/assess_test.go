@@ -82,6 +82,16 @@ func (m model) limit(v View, p Policy) (time.Duration, bool) {
 	return p.RPO + time.Duration(2*n)*p.ProveEvery, true
 }
 
+// promisedSince goes back second by second while something is promised of a view.
+func (m model) promisedSince(v View, mid time.Time) time.Time {
+	for {
+		if _, promised := m.limit(v, m.policy(mid.Add(-time.Second))); !promised {
+			return mid.Add(-500 * time.Millisecond)
+		}
+		mid = mid.Add(-time.Second)
+	}
+}
+
 // judged is what the model finds of a view.
 type judged struct {
 	measured, judged, broken, none int // seconds
@@ -111,6 +121,9 @@ func (m model) judge(t *rapid.T, f Figures, from, to int) (j judged) {
 		}
 		j.judged++
 		bad := !ok || age > limit
+		if !ok && f.Proven {
+			bad = mid.Sub(m.promisedSince(f.View, mid)) > limit
+		}
 		if bad {
 			j.broken++
 		}

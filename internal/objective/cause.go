@@ -46,7 +46,7 @@ const (
 
 // inquiry looks for the causes of one violation.
 type inquiry struct {
-	h     judge
+	h     *judge
 	view  View
 	parts []Part // up to the one that judges it
 	v     Violation
@@ -62,7 +62,7 @@ type inquiry struct {
 
 // causes returns what the records tell of why v came about, never empty. The
 // last of the parts is the one that judges it.
-func (j judge) causes(view View, parts []Part, v Violation) []Cause {
+func (j *judge) causes(view View, parts []Part, v Violation) []Cause {
 	q := inquiry{h: j, view: view, parts: parts, v: v}
 	newest, ok := j.curve(view, q.policy().Sites).Newest(v.Start)
 	q.since, q.none = newest, !ok
@@ -206,7 +206,7 @@ const before = 100
 
 // slow finds the first run that made a recovery point which was durable too
 // late: because no site took it, or because the run took longer than 99 of 100
-// before it did.
+// before it did, and that is why the promise broke, or for most of the time.
 func (q *inquiry) slow(runs []Run) {
 	i := slices.IndexFunc(runs, func(r Run) bool {
 		return !r.Consistent.IsZero() && (r.Ended.IsZero() || r.Ended.After(q.v.Start))
@@ -230,7 +230,7 @@ func (q *inquiry) slow(runs []Run) {
 	took := r.Ended.Sub(r.Started)
 	usual, n := q.h.usual(r.Started)
 	switch {
-	case n > 0 && took > usual:
+	case n > 0 && took > usual && (!r.Started.Add(usual).After(q.v.Start) || 2*(took-usual) > q.v.End.Sub(q.v.Start)):
 		q.add(CauseSlow, Period{r.Started, r.Ended}, "", 1, "the run of %s took %v until it was durable; the p99 of the %s before it was %v",
 			stamp(r.Started), round(took), count(n, "run"), round(usual))
 	case n == 0 && r.Started.Before(q.v.Start) && !q.none:
@@ -258,7 +258,7 @@ func (q *inquiry) noRun(kind, what string, runs []Run) {
 		return
 	}
 	if q.none && len(q.out) == 0 {
-		q.add(CauseFirst, gap, q.view.Site, 0, "there was no recovery point yet")
+		q.add(CauseFirst, gap, q.view.Site, 0, "no run had given one before")
 		return
 	}
 	if silent := q.h.silentIn(gap); 2*silent.To.Sub(silent.From) > length {
@@ -335,7 +335,7 @@ func (q *inquiry) noProof(gap Period, length time.Duration) {
 		return
 	}
 	if q.none && len(q.out) == 0 {
-		q.add(CauseFirst, gap, q.view.Site, 0, "nothing had been proven yet")
+		q.add(CauseFirst, gap, q.view.Site, 0, "no proof had passed before")
 		return
 	}
 	q.add(CauseNoProof, gap, q.view.Site, 0, "no newer recovery point was proven from %s on for %v", stamp(gap.From), round(length))

@@ -215,6 +215,7 @@ func TestCausesOfWhatIsNotProven(t *testing.T) {
 		i := slices.IndexFunc(a.Views, func(f Figures) bool { return f.View.String() == "proven, "+view })
 		return a.Views[i]
 	}
+	// The first proof from cloud comes late, and need not come earlier.
 	from := 40 // the last proof that counts is of run 32
 	plant := func(l *life) {
 		for i := from; i < toRun; i++ {
@@ -231,15 +232,30 @@ func TestCausesOfWhatIsNotProven(t *testing.T) {
 		l.h.Proofs = append(l.h.Proofs, Run{Started: l.runs[i].Started, Ended: l.runs[i].Started.Add(time.Minute), Failure: &Failure{Outcome: "different", Error: "table pay differs", Site: site}})
 	}
 	f := proven(l.assess(), "site cloud")
-	if ks := kinds(f); !slices.Equal(ks, []string{CauseFirst, CauseProofs}) {
+	if ks := kinds(f); !slices.Equal(ks, []string{CauseProofs}) {
 		t.Fatalf("with failed proofs: %v", ks)
 	}
-	if c := f.Violations[1].Causes[0]; c.Count != 4 || c.Site != "cloud" || !strings.Contains(c.Detail, "table pay differs") {
+	if c := f.Violations[0].Causes[0]; c.Count != 4 || c.Site != "cloud" || !strings.Contains(c.Detail, "table pay differs") {
 		t.Errorf("%+v", c)
 	}
 	l.h.Proofs = nil
 	l.h.Silent = []Period{{l.runs[from].Started, l.end()}}
-	if ks := kinds(proven(l.assess(), "every site")); !slices.Equal(ks, []string{CauseFirst, CauseSilent}) {
+	if ks := kinds(proven(l.assess(), "every site")); !slices.Equal(ks, []string{CauseSilent}) {
 		t.Errorf("silent: %v", ks)
+	}
+}
+
+func TestWhatWasNeverProvenIsBrokenOnceItHadItsTime(t *testing.T) {
+	h := History{Policies: []Policy{
+		{From: t0, RPO: 5 * time.Minute, Sites: []string{"onsite"}},
+		{From: t0.Add(time.Hour), RPO: 5 * time.Minute, ProveEvery: 30 * time.Minute, Sites: []string{"onsite"}},
+	}}
+	limit := 65 * time.Minute
+	f := Assess(h, t0, t0.Add(5*time.Hour)).Views[3]
+	if f.String() != "proven, site onsite" || len(f.Violations) != 1 || f.Judged != 4*time.Hour {
+		t.Fatalf("%+v", f)
+	}
+	if v := f.Violations[0]; !v.Start.Equal(t0.Add(time.Hour+limit)) || v.Causes[0].Kind != CauseFirst {
+		t.Errorf("%+v", v)
 	}
 }

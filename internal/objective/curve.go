@@ -133,12 +133,15 @@ type Segment struct {
 }
 
 // Segments cuts the period from..to where the newest point changes.
-func (c Curve) Segments(from, to time.Time) []Segment {
+func (c Curve) Segments(from, to time.Time) []Segment { return c.segments(nil, from, to) }
+
+// segments appends them to out.
+func (c Curve) segments(out []Segment, from, to time.Time) []Segment {
 	newest, ok := c.Newest(from)
 	current := Segment{From: from, Newest: newest, None: !ok}
 	first := c.after(from)
 	last := max(c.after(to), first)
-	out := make([]Segment, 0, last-first+1)
+	out = slices.Grow(out, last-first+1)
 	for _, s := range c.steps[first:last] {
 		if s.At.Equal(to) {
 			break

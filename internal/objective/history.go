@@ -104,7 +104,8 @@ func (v View) String() string {
 // What is durable must be younger than the RPO. What is proven is promised by
 // the rhythm of the proofs: each is of the newest point, which is younger than
 // the RPO, and they take turns over the sites; one is allowed to fail. So at
-// one site that is RPO + 2 × sites × rhythm, and at any RPO + 2 × rhythm.
+// one site that is RPO + 2 × sites × rhythm, and at any RPO + 2 × rhythm. For
+// so long there need be no proven point when that is promised first.
 func (p Policy) Limit(v View) (time.Duration, bool) {
 	if p.RPO <= 0 || len(p.Sites) == 0 || v.Scope == ScopeSite && !slices.Contains(p.Sites, v.Site) {
 		return 0, false

@@ -44,13 +44,18 @@ func worst(segments []Segment) (worst, none time.Duration) {
 // Violations returns the stretches of the period in which the exposure was
 // above rpo, in order. Those that touch are one.
 func (c Curve) Violations(from, to time.Time, rpo time.Duration) []Violation {
-	return violations(c.Segments(from, to), rpo)
+	return violations(c.Segments(from, to), rpo, from)
 }
 
-func violations(segments []Segment, limit time.Duration) []Violation {
+// violations finds where the segments exceed the limit. Where there is no point
+// they do from due on.
+func violations(segments []Segment, limit time.Duration, due time.Time) []Violation {
 	var out []Violation
 	for _, s := range segments {
 		v := Violation{Start: s.From, End: s.To, Unprotected: s.None}
+		if s.None && due.After(s.From) {
+			v.Start = due
+		}
 		if !s.None {
 			v.Peak = s.To.Sub(s.Newest)
 			if allowed := s.Newest.Add(limit); allowed.After(s.From) {

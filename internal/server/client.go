@@ -143,6 +143,15 @@ func (c *Client) Scrub(ctx context.Context, req engine.ScrubRequest, report prog
 
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
+	return c.request(ctx, method, path, body, report, io.Discard, result)
+}
+
+// askData is ask for an operation that writes a document, which goes to data.
+func (c *Client) askData(ctx context.Context, path string, body any, data io.Writer, result any) error {
+	return c.request(ctx, http.MethodPost, path, body, nil, data, result)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -161,12 +170,12 @@ func (c *Client) ask(ctx context.Context, method, path string, body any, report 
 		return c.lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return c.receive(ctx, resp.Body, report, result)
+	return c.receive(ctx, resp.Body, report, data, result)
 }
 
-// receive reads an answer to its end: events go to report, the outcome into
-// result and the error.
-func (c *Client) receive(ctx context.Context, body io.Reader, report progress.Reporter, result any) error {
+// receive reads an answer to its end: events go to report, a document to data,
+// the outcome into result and the error.
+func (c *Client) receive(ctx context.Context, body io.Reader, report progress.Reporter, data io.Writer, result any) error {
 	dec := json.NewDecoder(body)
 	for {
 		var m message
@@ -175,6 +184,12 @@ func (c *Client) receive(ctx context.Context, body io.Reader, report progress.Re
 		}
 		if m.Event != nil {
 			report.Report(*m.Event)
+			continue
+		}
+		if m.Data != nil {
+			if _, err := data.Write(m.Data); err != nil {
+				return fmt.Errorf("write what the service sends: %w", err)
+			}
 			continue
 		}
 		if m.Result != nil {

@@ -28,6 +28,7 @@ type fake struct {
 	server.InspectOperations
 	server.ObjectiveOperations
 	server.DrillOperations
+	server.ReportOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)

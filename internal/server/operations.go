@@ -51,6 +51,7 @@ type Operations interface {
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations
+	ReportOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

@@ -32,6 +32,7 @@ const maxRequest = 4 << 20
 // message is one line of an answer.
 type message struct {
 	Event  *progress.Event `json:"event,omitempty"`
+	Data   []byte          `json:"data,omitempty"` // a part of a document
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  *Failure        `json:"error,omitempty"`
 }

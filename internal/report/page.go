@@ -1,0 +1,242 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"slices"
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// page is a period made ready to be shown, in HTML as in PDF.
+type page struct {
+	*Period
+	P             titled
+	Figures       []figure
+	Contents      []section
+	Policies      []policyPage
+	FunctionPages []functionPage
+	FailureRows   []failureRow
+	ProofLines    []proofLinePage
+	ProofGroups   []proofGroup
+	DeletionRows  []deletionRow
+	AnchorRows    []anchorRow
+	ProofLimits   []limitRow
+	Signers       []string
+}
+
+// figure is a number that stands out, with what it is.
+type figure struct{ Value, Label string }
+
+type section struct{ ID, Title string }
+
+type policyPage struct {
+	Policy
+	Full bool // with the whole table: of many policies only the first and the last
+}
+
+type functionPage struct {
+	*Function
+	ID, Name        string
+	Judged          bool
+	Charts          []chartPage
+	Durable, Proven []violationRow
+}
+
+type chartPage struct {
+	Title      string
+	Violations int
+	Log        bool
+	SVG        template.HTML
+}
+
+type proofLinePage struct {
+	ProofLine
+	SelectionText string
+}
+
+type violationTable struct {
+	Title string
+	Rows  []violationRow
+}
+
+type limitRow struct {
+	Text  string
+	Count int
+}
+
+func (p *Period) page() *page {
+	out := &page{Period: p, P: titled{p.title()}, Figures: p.figures(), FailureRows: p.failureRows(), Signers: signers}
+	for i, policy := range p.Policies {
+		out.Policies = append(out.Policies, policyPage{policy, i == 0 || i == len(p.Policies)-1 || len(p.Policies) <= 6})
+	}
+	for i := range p.Functions {
+		out.FunctionPages = append(out.FunctionPages, p.Functions[i].page(i))
+	}
+	single, groups := p.proofRows(longProofs)
+	for _, x := range single {
+		out.ProofLines = append(out.ProofLines, proofLinePage{x, x.selectionText()})
+	}
+	out.ProofGroups = groups
+	out.DeletionRows, out.AnchorRows, out.ProofLimits = p.deletionRows(), p.anchorRows(), p.proofLimits()
+	out.Contents = contents(out.FunctionPages)
+	return out
+}
+
+func contents(functions []functionPage) []section {
+	out := []section{{"summary", "Summary"}, {"attention", "What went wrong"}, {"policy", "Inventory and policy"}}
+	for _, f := range functions {
+		out = append(out, section{f.ID, "Function " + f.Name})
+	}
+	return append(out, section{"proofs", "Proofs"}, section{"restores", "Restores on request"}, section{"controls", "Negative controls"},
+		section{"drills", "Exercises"}, section{"events", "Deletions, keys, suspicious recovery points, anchors"}, section{"not-proven", "Not proven"},
+		section{"frameworks", "What this supports"}, section{"verify", "How to check this"}, section{"sign", "Review"})
+}
+
+func (f *Function) page(i int) functionPage {
+	out := functionPage{Function: f, Name: f.Function, ID: fmt.Sprintf("function-%d", i+1), Judged: f.Verdict != Unknown, Durable: f.violationRows(false), Proven: f.violationRows(true)}
+	for j := range f.charts {
+		c := &f.charts[j]
+		out.Charts = append(out.Charts, chartPage{Title: "seen from " + c.Title, Violations: c.Violations, Log: c.scale().log, SVG: c.svg(f.Function)})
+	}
+	return out
+}
+
+// figures are the numbers at the top.
+func (p *Period) figures() []figure {
+	n := map[Verdict]int{}
+	for _, f := range p.Functions {
+		n[f.Verdict]++
+	}
+	passed := 0
+	for _, x := range p.Proofs {
+		if x.Finding == Passed {
+			passed++
+		}
+	}
+	planted, caught := 0, 0
+	for _, c := range p.Controls {
+		planted, caught = planted+c.Planted, caught+c.Caught
+	}
+	return []figure{
+		{fmt.Sprintf("%d of %d", n[Kept], len(p.Functions)), "functions kept their RPO at every site"},
+		{fmt.Sprintf("%s of %s", count(passed), count(len(p.Proofs))), "proofs passed"},
+		{count(len(p.Failures)), "acts not done"},
+		{count(len(p.Unanswered)), "begun without an end"},
+		{fmt.Sprintf("%s of %s", count(caught), count(planted)), "planted faults caught"},
+	}
+}
+
+func (p *Proof) figures() []figure {
+	failed, passed := 0, 0
+	for _, c := range p.Checks {
+		switch c.Status {
+		case evidence.Pass:
+			passed++
+		default:
+			failed++
+		}
+	}
+	equal := 0
+	for _, t := range p.Compared {
+		if t.FoundDigest != "" && same(t) {
+			equal++
+		}
+	}
+	level := cmp.Or(p.Level, "none")
+	return []figure{
+		{level, "level reached, of " + p.Requested},
+		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed"},
+		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source"},
+		{span(p.Seconds), "machine time"},
+	}
+}
+
+// deletionRow is a deletion, or a group of like ones.
+type deletionRow struct {
+	Deletion
+	Last   time.Time
+	Count  int
+	Points int
+	// Reasons are the recovery points of a single one, when they are few.
+	Reasons []string
+}
+
+const fewReasons = 6
+
+func reasons(d Deletion) []string {
+	if len(d.Snapshots) > fewReasons {
+		return nil
+	}
+	var out []string
+	for _, id := range sortedKeys(d.Snapshots) {
+		out = append(out, id+": "+d.Snapshots[id])
+	}
+	return out
+}
+
+func (p *Period) deletionRows() []deletionRow {
+	var rows []deletionRow
+	for _, d := range p.Deletions {
+		i := -1
+		if len(p.Deletions) > longList {
+			i = slices.IndexFunc(rows, func(r deletionRow) bool {
+				return r.Kind == d.Kind && r.Function == d.Function && r.By == d.By && r.Outcome == d.Outcome && r.Error == d.Error
+			})
+		}
+		if i < 0 {
+			rows = append(rows, deletionRow{Deletion: d, Last: d.Time, Count: 1, Points: len(d.Snapshots), Reasons: reasons(d)})
+			continue
+		}
+		r := &rows[i]
+		r.Count++
+		r.Reasons = nil
+		r.Last, r.Points, r.Objects, r.Bytes = d.Time, r.Points+len(d.Snapshots), r.Objects+d.Objects, r.Bytes+d.Bytes
+	}
+	return rows
+}
+
+// anchorRow are the anchors of one receiver.
+type anchorRow struct {
+	To          string
+	Count       int
+	First, Last time.Time
+	Size        uint64
+	Root        string
+}
+
+func (p *Period) anchorRows() []anchorRow {
+	var rows []anchorRow
+	for _, a := range p.Anchors {
+		i := slices.IndexFunc(rows, func(r anchorRow) bool { return r.To == a.To })
+		if i < 0 {
+			i = len(rows)
+			rows = append(rows, anchorRow{To: a.To, First: a.Time})
+		}
+		r := &rows[i]
+		r.Count++
+		r.Last, r.Size, r.Root = a.Time, a.Size, a.Root
+	}
+	return rows
+}
+
+// proofLimits are what proofs say that they do not prove, each once.
+func (p *Period) proofLimits() []limitRow {
+	var rows []limitRow
+	at := map[string]int{}
+	for _, x := range p.Proofs {
+		for _, text := range x.NotProven {
+			i, known := at[text]
+			if !known {
+				i = len(rows)
+				at[text] = i
+				rows = append(rows, limitRow{Text: text})
+			}
+			rows[i].Count++
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b limitRow) int { return cmp.Compare(b.Count, a.Count) })
+	return rows
+}

@@ -1,0 +1,175 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+)
+
+// PeriodRequest says which period a report is about.
+type PeriodRequest struct {
+	// From and To bound it: From ≤ time < To.
+	From, To time.Time
+	// Function is the only one that it is about; empty: all.
+	Function string
+	// Generated is the time now, Generator the version of the program.
+	Generated time.Time
+	Generator string
+	// Verify are the commands that check the records, shown to the reader.
+	Verify []string
+}
+
+// ForPeriod makes the report of a period.
+func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
+	p := &Period{
+		Schema: PeriodSchema, From: req.From.UTC(), To: req.To.UTC(), JudgedTo: req.From.UTC(), Function: req.Function, Sites: []string{},
+		Functions: []Function{}, Policies: []Policy{}, Proofs: []ProofLine{}, Unanswered: []Unanswered{}, Failures: []Failure{},
+		Restores: []Restore{}, Controls: []Controls{}, Drills: []Drill{}, Actions: []Action{}, Deletions: []Deletion{}, Keys: []Key{},
+		Suspects: []Suspect{}, Anchors: []Anchor{}, Silences: []Silence{},
+	}
+	if !p.From.Before(p.To) {
+		return nil, fmt.Errorf("a report from %s to %s: the end must be after the begin", when(p.From), when(p.To))
+	}
+	var err error
+	if p.Cover, err = l.cover(req.Generated, req.Generator, req.Verify); err != nil {
+		return nil, err
+	}
+	if err := p.place(l); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(Log) error{p.addPolicies, p.addActs, p.addFunctions, p.addSilences} {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := step(l); err != nil {
+			return nil, fmt.Errorf("report from %s to %s: %w", when(p.From), when(p.To), err)
+		}
+	}
+	p.sort()
+	p.NotProven = p.notProven()
+	p.Mapping = p.mapping()
+	return p, nil
+}
+
+// cover says from which bytes a report is made.
+func (l Log) cover(generated time.Time, generator string, verify []string) (Cover, error) {
+	size, root, err := head(l.Checkpoint)
+	if err != nil {
+		return Cover{}, err
+	}
+	return Cover{
+		Generated: generated.UTC(), Generator: generator, Size: size, Root: root,
+		Checkpoint: l.Checkpoint, Key: l.Key, Verify: verify,
+	}, nil
+}
+
+// place finds the records of the period, and until when anything is known.
+func (p *Period) place(l Log) error {
+	first, err := l.search(p.From)
+	if err != nil {
+		return err
+	}
+	next, err := l.search(p.To)
+	if err != nil {
+		return err
+	}
+	if l.Next > l.First {
+		newest, err := l.record(l.Next - 1)
+		if err != nil {
+			return err
+		}
+		if t := earlier(newest.Time.UTC(), p.To); t.After(p.From) {
+			p.JudgedTo = t
+		}
+		if !newest.Time.Before(p.From) && p.JudgedTo.Before(p.To) {
+			// The newest record itself is of the period.
+			p.readTo = newest.Time.Add(1)
+		}
+	}
+	if p.readTo.IsZero() {
+		p.readTo = p.JudgedTo
+	}
+	if first < next {
+		last := next - 1
+		p.Cover.First, p.Cover.Last = &first, &last
+	}
+	return nil
+}
+
+func (p *Period) addFunctions(l Log) error {
+	names, err := p.names(l)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		f := Function{Function: name, Views: []View{}, Summary: []string{}}
+		if o, ok := p.objective(name); ok {
+			f.RPOSeconds, f.RTOSeconds = &o.RPOSeconds, &o.RTOSeconds
+		}
+		runs, err := l.runsOf(name, p.From, p.readTo)
+		if err != nil {
+			return err
+		}
+		f.Runs = runs.counts
+		p.Failures = append(p.Failures, runs.failures...)
+		p.Unanswered = append(p.Unanswered, runs.open...)
+		f.ProofCounts = countProofs(p.Proofs, name)
+		for _, u := range p.Unanswered {
+			if u.Act == evidence.ActProof && u.Function == name {
+				f.ProofCounts.Unanswered++
+			}
+		}
+		if err := p.judge(l, &f); err != nil {
+			return err
+		}
+		p.summarize(&f)
+		p.Functions = append(p.Functions, f)
+	}
+	return nil
+}
+
+// addSilences looks for silence between the records of the period, and from
+// the last one before it.
+func (p *Period) addSilences(l Log) error {
+	if p.Cover.First == nil {
+		return nil
+	}
+	first := *p.Cover.First
+	if first > l.First {
+		first--
+	}
+	found, err := l.silences(first, *p.Cover.Last, silenceLimit)
+	p.Silences = append(p.Silences, found...)
+	return err
+}
+
+// notProven says what a report of this kind never shows, and what this one
+// does not.
+func (p *Period) notProven() []string {
+	out := []string{
+		"That people notice, decide and switch over in time: recovery times here are machine time, unless an exercise measured the rest.",
+		"That an application works on what was restored: a proof at L5 shows that the data equals what was captured, and only at L6 that the function's own checks pass.",
+		"That the clock of the host was right. Times of records never go back, and an anchor outside bounds when the log up to there was written.",
+		"That nobody with the signing key wrote another log: a checkpoint that was given to somebody else in the meantime shows it (see anchors).",
+	}
+	if len(p.Anchors) == 0 {
+		out = append(out, "Any anchor: no record of the period says that a checkpoint was given to anybody outside.")
+	}
+	for _, f := range p.Functions {
+		if f.ProofCounts.Passed == 0 {
+			out = append(out, fmt.Sprintf("That %s can be restored: no proof of it passed in the period.", f.Function))
+		}
+	}
+	if len(p.Controls) == 0 {
+		out = append(out, "That the verifier can fail: no round of negative controls ended in the period.")
+	}
+	if len(p.Drills) == 0 {
+		out = append(out, "That people know what to do: there was no exercise in the period.")
+	}
+	if p.JudgedTo.Before(p.To) {
+		out = append(out, fmt.Sprintf("Anything after %s: the log ends there.", when(p.JudgedTo)))
+	}
+	return out
+}
