@@ -36,7 +36,32 @@ func coldFaults() []fault {
 		{
 			id: "escrow-absent", expected: byEscrow, naming: "keys/",
 			planted: "the key was rotated and the new one was not wrapped for the escrow: the identity in the safe does not open the newest recovery point",
-			try:     func(ctx context.Context, c *replica) (finding, error) { return c.escrowAbsent(ctx) },
+			try: func(ctx context.Context, c *replica) (finding, error) {
+				if _, err := c.rotateWithoutEscrow(ctx); err != nil {
+					return finding{}, err
+				}
+				return c.testEscrow(ctx, c.escrow)
+			},
+		},
+		{
+			id: "escrow-absent-cold", expected: byRebuild, naming: "c/",
+			planted: "the same, and the host is lost: with the identity in the safe the rebuild must name the newest recovery point as one that does not open, " +
+				"and not pass over it",
+			try: func(ctx context.Context, c *replica) (finding, error) {
+				id, err := c.rotateWithoutEscrow(ctx)
+				if err != nil {
+					return finding{}, err
+				}
+				name, err := c.commitOf(id)
+				if err != nil {
+					return finding{}, err
+				}
+				out, err := c.rebuild(ctx)
+				if err != nil {
+					return finding{}, err
+				}
+				return damaged(out, name), nil
+			},
 		},
 		{
 			id: "escrow-other", expected: byEscrow, naming: "wrong key",
@@ -154,22 +179,21 @@ func lostJust(out *repository.Rebuilt, pack string, want []string) finding {
 	return finding{caught: byRebuild, detail: strings.Join(text, "; ")}
 }
 
-func (c *replica) escrowAbsent(ctx context.Context) (finding, error) {
+// rotateWithoutEscrow puts a key to use that the escrow does not open, and makes
+// a recovery point with it.
+func (c *replica) rotateWithoutEscrow(ctx context.Context) (id string, err error) {
 	if before, err := c.repo.TestEscrow(ctx, []age.Identity{c.escrow}); err != nil || !before.Passed {
-		return finding{}, errors.Join(err, fmt.Errorf("the escrow did not open everything before: %+v", before.Sites))
+		return "", errors.Join(err, fmt.Errorf("the escrow did not open everything before: %+v", before.Sites))
 	}
 	stranger, err := age.GenerateX25519Identity()
 	if err != nil {
-		return finding{}, err
+		return "", err
 	}
 	c.upload(ctx)
 	if _, err := c.repo.RotateKey(ctx, recipients(c.daemon, stranger), 2, uploadPatience); err != nil {
-		return finding{}, err
+		return "", err
 	}
-	if _, err := c.take(ctx, database); err != nil {
-		return finding{}, err
-	}
-	return c.testEscrow(ctx, c.escrow)
+	return c.take(ctx, database)
 }
 
 // testEscrow is the test of 'backupd key escrow-test'.

@@ -53,8 +53,11 @@ func recordFaults() []fault {
 				if err != nil {
 					return finding{}, err
 				}
-				err = errors.Join(l.hours(3, true), l.pass(6*time.Hour), l.hours(2, true))
-				if err != nil {
+				if err := l.hours(3, true); err != nil {
+					return finding{}, err
+				}
+				l.pass(6 * time.Hour)
+				if err := l.hours(2, true); err != nil {
 					return finding{}, err
 				}
 				return l.silence()
@@ -91,11 +94,11 @@ type life struct {
 func (l *life) Now() time.Time { return l.now }
 
 func (l *life) Sleep(ctx context.Context, d time.Duration) error {
-	l.now = l.now.Add(d)
+	l.pass(d)
 	return ctx.Err()
 }
 
-func (l *life) pass(d time.Duration) error { return l.Sleep(context.Background(), d) }
+func (l *life) pass(d time.Duration) { l.now = l.now.Add(d) }
 
 // newLife begins a log in the catalog of the replica, with a promise of two
 // hours.
@@ -124,9 +127,7 @@ func (c *replica) newLife() (*life, error) {
 // nothing but its sign of life.
 func (l *life) hours(n int, snapshots bool) error {
 	for range n {
-		if err := l.pass(time.Hour); err != nil {
-			return err
-		}
+		l.pass(time.Hour)
 		var err error
 		if snapshots {
 			err = l.snapshot()
@@ -146,7 +147,7 @@ func (l *life) snapshot() error {
 	if err != nil {
 		return err
 	}
-	l.now = l.now.Add(10 * time.Second)
+	l.pass(10 * time.Second)
 	return l.End(intent, evidence.Record{Act: evidence.ActSnapshot, Function: function, Outcome: evidence.Done, Snapshot: &evidence.Snapshot{
 		ID: fmt.Sprintf("%012x", intent), RecoveryPoint: started, Started: started, Ended: l.now, DurableSeconds: 10,
 		Durable: map[string]time.Time{l.site: l.now}, Commit: fmt.Sprintf("%064x", intent),

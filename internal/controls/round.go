@@ -62,6 +62,13 @@ func Faults() []evidence.Fault {
 	return out
 }
 
+// Check returns an error that matches [ErrUnknown] when there is no fault of one
+// of those ids.
+func Check(only []string) error {
+	_, err := choose(only)
+	return err
+}
+
 // Run plants the faults named in only, all when there are none, each on a fresh
 // copy. The result is whole also with an error, as far as the round came: one
 // that matches [ErrMissed] says that the verifier failed, one that matches

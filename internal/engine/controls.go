@@ -53,6 +53,9 @@ func (e *Engine) Controls(ctx context.Context, req ControlsRequest, report progr
 	if _, err := e.repository.Site(req.From); err != nil {
 		return out, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	if err := controls.Check(req.Only); err != nil {
+		return out, usageError{err}
+	}
 	select {
 	case e.rounds.turn <- struct{}{}:
 		defer func() { <-e.rounds.turn }()
@@ -66,9 +69,6 @@ func (e *Engine) Controls(ctx context.Context, req ControlsRequest, report progr
 		out, err = e.round(ctx, req, report)
 		return out, err
 	})
-	if errors.Is(err, controls.ErrUnknown) {
-		err = usageError{err}
-	}
 	return out, err
 }
 
