@@ -83,6 +83,8 @@ const (
 	RebuildPacks  Name = "rebuild-packs"  // all packs are, no snapshot
 	RebuildCommit Name = "rebuild-commit" // the snapshots of one commit are
 	RebuildQueued Name = "rebuild-queued" // everything is queued for one other site
+	RebuildKnown  Name = "rebuild-known"  // the catalog is whole, and the evidence not yet taken over
+	RebuildTaken  Name = "rebuild-taken"  // the evidence is, and that is not noted yet
 
 	// A restore.
 	RestoreRecorded  Name = "restore-recorded"  // the run is in the catalog
@@ -114,7 +116,7 @@ var points = []Name{
 	UploadBegun, UploadPut, UploadSent, UploadAcknowledged, MendDeleted, MendPut, CompareListed, CompareDoubted, CompareAdopted,
 	MarkKept, MarkQueued, KeyQueued, KeyTaken, ScrubDoubted, ScrubNoted, InitReset, InitKey, InitConfig,
 	SweepCommitsDoomed, SweepDeleted, SweepCommitsGone, SweepPacksDoomed, SweepPacksGone, SweepSwitched, SweepMarked, SweepMoved, SweepStaged,
-	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued,
+	RebuildPack, RebuildPacks, RebuildCommit, RebuildQueued, RebuildKnown, RebuildTaken,
 	RestoreRecorded, RestoreFetched, RestoreProvided, RestoreMarked, RestorePreData, RestoreStretch, RestoreRows, RestoreSequences,
 	RestoreIndexed, RestoreChecked, RestoreUnmarked, RestoreRenaming, RestorePlaced, RestoreEnded,
 	ProofIntended, ProofPlaced, ProofProvisioned, ProofCleared,

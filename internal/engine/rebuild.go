@@ -32,7 +32,11 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	if e.evidence.Size() == 0 {
+	resumed, err := e.awaitsEvidence()
+	if err != nil {
+		return nil, err
+	}
+	if e.evidence.Size() == 0 && !resumed {
 		if err := e.expectEvidence(untaken{from, errors.Is(keyErr, fs.ErrNotExist)}); err != nil {
 			return nil, err
 		}
@@ -45,6 +49,9 @@ func Rebuild(ctx context.Context, cfg *config.Config, from string, o Options, re
 		out.Requests = &requests
 	}
 	switch {
+	case errors.Is(err, repository.ErrNotEmpty) && resumed:
+		// An earlier rebuild was cut short when only the evidence was left to do.
+		out = &repository.Rebuilt{}
 	case errors.Is(err, repository.ErrNotEmpty):
 		return out, errors.Join(fmt.Errorf("%w: %w", ErrUsage, err), e.catalog.SetMeta(metaUntaken, nil))
 	case err != nil:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/evidence"
 )
 
@@ -38,13 +39,23 @@ func (e *Engine) expectEvidence(u untaken) error {
 	return e.catalog.SetMeta(metaUntaken, text)
 }
 
+// awaitsEvidence reports whether evidence is yet to be taken over.
+func (e *Engine) awaitsEvidence() (bool, error) {
+	text, err := e.catalog.Meta(metaUntaken)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return false, nil
+	}
+	return len(text) > 0, err
+}
+
 // takeUntaken takes over what a rebuild had to take over, if that is still to
 // be done, and returns how many records there are.
 func (e *Engine) takeUntaken(ctx context.Context) (uint64, error) {
-	text, err := e.catalog.Meta(metaUntaken)
-	if errors.Is(err, catalog.ErrNotFound) || err == nil && len(text) == 0 {
-		return 0, nil
+	waits, err := e.awaitsEvidence()
+	if err != nil || !waits {
+		return 0, err
 	}
+	text, err := e.catalog.Meta(metaUntaken)
 	var u untaken
 	if err == nil {
 		err = json.Unmarshal(text, &u)
@@ -52,11 +63,13 @@ func (e *Engine) takeUntaken(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	crash.Point(crash.RebuildKnown)
 	if e.evidence.Size() == 0 {
 		if _, err := e.takeEvidence(ctx, u.Site, u.KeyIsNew); err != nil {
 			return 0, fmt.Errorf("take over the evidence that site %s keeps: %w", u.Site, err)
 		}
 	}
+	crash.Point(crash.RebuildTaken)
 	return e.evidence.Size(), e.catalog.SetMeta(metaUntaken, nil)
 }
 
