@@ -179,24 +179,31 @@ func something(document any, is bool) any {
 
 // readIdentity returns the text of an identity file. An engine of our own is
 // opened with it too: this host's identity may be what was lost.
-func (a *app) readIdentity(path string) (string, error) {
+func (a *app) readIdentity(path string) (text string, err error) {
+	text, a.identities, err = a.identitiesOf(path)
+	return text, err
+}
+
+// identitiesOf reads an identity file, "-" for standard input.
+func (a *app) identitiesOf(path string) (string, []age.Identity, error) {
 	const most = 64 << 10
 	from := io.Reader(a.stdin)
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return "", fmt.Errorf("%w: --identity: %w", engine.ErrUsage, err)
+			return "", nil, fmt.Errorf("%w: --identity: %w", engine.ErrUsage, err)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		from = f
 	}
 	text, err := io.ReadAll(io.LimitReader(from, most))
 	if err != nil {
-		return "", fmt.Errorf("--identity: %w", err)
+		return "", nil, fmt.Errorf("--identity: %w", err)
 	}
-	if a.identities, err = age.ParseIdentities(strings.NewReader(string(text))); err != nil {
+	identities, err := age.ParseIdentities(strings.NewReader(string(text)))
+	if err != nil {
 		// What it says may show a part of the secret.
-		return "", fmt.Errorf("%w: --identity: %s holds no age identity (AGE-SECRET-KEY-1...)", engine.ErrUsage, path)
+		return "", nil, fmt.Errorf("%w: --identity: %s holds no age identity (AGE-SECRET-KEY-1...)", engine.ErrUsage, path)
 	}
-	return string(text), nil
+	return string(text), identities, nil
 }

@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/saypro/backupd/internal/engine"
 )
 
 // memoryLimit is what the Go runtime is asked to stay within: what remains of
@@ -29,6 +31,9 @@ func run(args []string) int {
 	// The first signal asks to end, and to clear up; the second one ends.
 	context.AfterFunc(ctx, stop)
 
+	if len(args) == 1 && args[0] == engine.ColdStartCommand {
+		return coldStart(ctx)
+	}
 	a := newApp(os.Stdin, os.Stdout, os.Stderr)
 	root := newRoot(a)
 	root.SetArgs(args)

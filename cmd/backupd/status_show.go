@@ -92,6 +92,11 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	_ = table.Write(b, a.style)
 	fmt.Fprintf(b, "  next run %s, next proof %s\n", a.due(f.NextRun, s), a.due(f.NextProof, s))
 	fmt.Fprintf(b, "  %s\n", a.provenShare(f, s))
+	for _, name := range a.inOrder(maps.Keys(f.Sites)) {
+		if cold := f.Sites[name].ColdStart; cold != nil {
+			fmt.Fprintf(b, "  last cold start from %s: %s\n", name, a.cold(cold, proven))
+		}
+	}
 	if f.Running != "" {
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
 	}
@@ -138,6 +143,15 @@ func (a *app) proof(p *engine.Proof, proven levelsSeen) string {
 		return a.style.Bad("FAILED") + " " + ago
 	}
 	return a.style.Good(p.Level) + " " + ago
+}
+
+// cold shows the last cold start. One that did not reach L7 may have come far.
+func (a *app) cold(p *engine.Proof, proven levelsSeen) string {
+	if p.Passed || p.Level == "" {
+		return a.proof(p, proven)
+	}
+	proven.add(p.Level)
+	return a.style.Warn("reached "+p.Level) + " " + show.Seconds(p.AgeSeconds) + " ago"
 }
 
 // due says when something is planned; one that is overdue waits for its turn.

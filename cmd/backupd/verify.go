@@ -17,6 +17,7 @@ import (
 
 func newVerify(a *app) *cobra.Command {
 	var req engine.VerifyRequest
+	var identity string
 	cmd := &cobra.Command{
 		Use:     "verify [FUNCTION...]",
 		Short:   "Prove recovery points now",
@@ -27,15 +28,26 @@ site alone, restores it into scratch, and checks what comes out. Each level
 includes those before it:
 
 ` + levelHelp() + `
+With --cold a process of its own does all of it with nothing but the site and
+the given identity: it rebuilds the catalog, restores and checks, and must be
+done within the RTO. That is level L7.
+
 Exit status 4 when a proof found a difference, 1 when one could not be carried
 out.`,
 		Example: `  backupd verify
   backupd verify payments --from cloud --level L5
   backupd verify payments --select random --from onsite
-  backupd verify --snapshot 3f9c2ab1 --level L2`,
+  backupd verify --snapshot 3f9c2ab1 --level L2
+  backupd verify payments --cold --from cloud --identity /media/usb/escrow.txt`,
 		ValidArgsFunction: a.functions(0),
 		RunE: func(cmd *cobra.Command, functions []string) error {
 			req.Functions, req.Level = functions, strings.ToUpper(req.Level)
+			if identity != "" {
+				var err error
+				if req.Identity, _, err = a.identitiesOf(identity); err != nil {
+					return err
+				}
+			}
 			var results []verify.Result
 			err := a.using(cmd.Context(), func(ops operations) (err error) {
 				results, err = ops.Verify(cmd.Context(), req, a.screen.Report)
@@ -50,6 +62,8 @@ out.`,
 	f.StringVar(&req.Select, "select", "", "choose by this `RULE`: latest, oldest, random or rotation (default latest)")
 	f.StringVar(&req.Seed, "seed", "", "of a random choice, to make the same one `TEXT` again (default a new one, which is shown)")
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
+	f.BoolVar(&req.Cold, "cold", false, "prove as if this host were lost: empty, no catalog, another key")
+	f.StringVar(&identity, "identity", "", "with --cold: the escrow's identity `FILE`, - for standard input")
 	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6 (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
 	complete(cmd, "snapshot")
@@ -116,6 +130,9 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Seconds(r.DurationSeconds))
 	if r.Snapshot != "" {
 		fmt.Fprintf(b, "  recovery point   %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
+	}
+	if r.Key != "" && r.Key != verify.TheDaemons {
+		fmt.Fprintf(b, "  cold start       catalog %s, key %s\n", r.Catalog, r.Key)
 	}
 	if s := r.Selection; s.Population > 0 {
 		fmt.Fprintf(b, "  chosen           %s\n", chosen(s))

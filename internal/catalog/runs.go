@@ -46,6 +46,8 @@ type Proof struct {
 	// the proof.
 	Rule      string `json:"rule,omitempty"`
 	Scheduled bool   `json:"scheduled,omitempty"`
+	// Cold: it was a cold start, on a host with nothing on it.
+	Cold bool `json:"cold,omitempty"`
 	// Level is the highest level that held, empty when not even L0 did.
 	Level  string `json:"level,omitempty"`
 	Passed bool   `json:"passed"` // the level asked for was reached

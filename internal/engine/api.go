@@ -5,6 +5,8 @@ package engine
 import (
 	"errors"
 	"time"
+
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // The outcomes that callers tell apart. Whatever matches none of them is a
@@ -38,6 +40,11 @@ type VerifyRequest struct {
 	// choice repeatable.
 	Select string `json:"select,omitempty"`
 	Seed   string `json:"seed,omitempty"`
+	// Cold asks for cold starts: of the newest recovery point, on an empty host.
+	// Identity is the text of the age identity file for them; empty means that
+	// of keys.drill_identity_file, or the daemon's, which does not prove L7.
+	Cold     bool   `json:"cold,omitempty"`
+	Identity string `json:"identity,omitempty"`
 	// From is the site to prove from; empty means every site, one proof each.
 	From string `json:"from,omitempty"`
 	// Level to reach, "L0" to "L6"; empty means the one configured for the
@@ -67,6 +74,13 @@ type RecoveryPoint struct {
 	// Held is why it is kept whatever the rules say; empty when nobody holds
 	// it.
 	Held string `json:"held,omitempty"`
+	// Suspect says what looked wrong in it when it was taken, Cleared why
+	// somebody judged that to be fine. DoubtfulSince is the suspect snapshot that
+	// nobody has judged and from which on the recovery points are in doubt: this
+	// one or an earlier one.
+	Suspect       []suspicion.Signal `json:"suspect,omitempty"`
+	Cleared       string             `json:"cleared,omitempty"`
+	DoubtfulSince string             `json:"doubtful_since,omitempty"`
 	// Condemned is since when no rule keeps it, and Reason why; a sweep deletes
 	// it from GoesAt on, all UTC.
 	Condemned time.Time `json:"condemned,omitzero"`
@@ -241,6 +255,8 @@ type FunctionAtSite struct {
 	ProvenExposureSeconds *float64 `json:"proven_exposure_seconds"`
 	// Proof is the last proof from this site; nil when there was none.
 	Proof *Proof `json:"proof"`
+	// ColdStart is the last cold start from this site; nil when there was none.
+	ColdStart *Proof `json:"cold_start,omitempty"`
 	// KeptPoints, ProvenPoints and OldestUnproven are as for the function, for
 	// what this site holds and was proven from it.
 	KeptPoints     int       `json:"kept_points"`

@@ -37,6 +37,8 @@ type Options struct {
 	// Identities open the repository besides those of keys.identity_file, which
 	// need not be there then.
 	Identities []age.Identity
+
+	readOnly bool // nothing may be written at a site
 }
 
 // Engine is a configuration put to work. Its methods are safe for concurrent
@@ -58,6 +60,9 @@ type Engine struct {
 	drills     *drill.Book
 	drilling   sync.Mutex // held while an exercise touches systems
 
+	readOnly bool          // nothing may be written at a site
+	cold     chan struct{} // held by the cold start that runs
+	pinning  sync.Mutex    // held by who decides what is held because of a suspicion
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync
@@ -109,7 +114,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
 		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
-		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), cold: make(chan struct{}, 1), readOnly: o.readOnly, busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())
@@ -127,6 +132,12 @@ func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error 
 	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log, traffic)
 	if err != nil {
 		return err
+	}
+	for i := range options.Sites {
+		if e.readOnly {
+			s := options.Sites[i]
+			options.Sites[i] = repository.Site{Name: s.Name, Store: storage.ReadOnly(s.Store)}
+		}
 	}
 	e.repository, err = repository.Open(ctx, options)
 	if errors.Is(err, repository.ErrNoRepository) {

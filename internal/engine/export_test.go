@@ -2,6 +2,10 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"testing"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -31,3 +35,44 @@ func (e *Engine) HurryControls() { e.rounds.settle = 100 * time.Millisecond }
 
 // ControlsDir is where rounds keep what they need on this host.
 func (e *Engine) ControlsDir() string { return e.controlsDir() }
+
+// StartCold starts an empty host as a cold start does, without waiting for it.
+func (e *Engine) StartCold(t *testing.T, function, site, identity string) (host *exec.Cmd, in io.Closer, dir string) {
+	t.Helper()
+	fatal := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := e.coldFolder()
+	fatal(err)
+	host, err = coldCommand(t.Context(), dir)
+	fatal(err)
+	pipe, err := host.StdinPipe()
+	fatal(err)
+	order, err := json.Marshal(newColdOrder(e.cfg, e.cfg.Functions[function], site, dir, identity))
+	fatal(err)
+	fatal(host.Start())
+	_, err = pipe.Write(order)
+	fatal(err)
+	return host, pipe, dir
+}
+
+// SweepCold removes what killed cold starts have left.
+func (e *Engine) SweepCold(ctx context.Context) error { return e.sweepCold(ctx) }
+
+// ColdDue is what the service would start cold now.
+func (e *Engine) ColdDue(tried map[string]time.Time) (function, site string, due bool) {
+	keys := map[proofKey]time.Time{}
+	for site, at := range tried {
+		keys[proofKey{function: "payments", site: site}] = at
+	}
+	f, site, due := e.coldDue(keys)
+	return f.Name, site, due
+}
+
+// ColdOnSchedule makes a cold start as the service does.
+func (e *Engine) ColdOnSchedule(ctx context.Context, function, site string) {
+	e.coldOnSchedule(ctx, e.cfg.Functions[function], site)
+}

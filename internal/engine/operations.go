@@ -100,10 +100,12 @@ func (e *Engine) capture(ctx context.Context, taker *snapshot.Taker, f config.Fu
 	}
 	defer func() { <-token }()
 	defer e.setPhase(f.Name, "")
-	return e.take(ctx, taker, f, func(ev progress.Event) {
+	result, err := e.take(ctx, taker, f, func(ev progress.Event) {
 		e.setPhase(f.Name, ev.Phase)
 		report.Report(ev)
 	})
+	e.raise(ctx, result)
+	return result, err
 }
 
 func (e *Engine) setPhase(function, phase string) {
@@ -178,6 +180,13 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 
 // verify proves what a request asks for of one function from one site.
 func (e *Engine) verify(ctx context.Context, f config.Function, site string, req VerifyRequest, report progress.Reporter) (verify.Result, error) {
+	if req.Cold {
+		key, err := e.coldKey(req.Identity)
+		if err != nil {
+			return verify.Result{Function: f.Name, Site: site, Error: err.Error()}, err
+		}
+		return e.coldStart(ctx, f, site, key, false, report)
+	}
 	to := verify.Request{Function: f.Name, Snapshot: req.Snapshot, From: site, Level: req.Level, Lower: req.Level == ""}
 	if to.Level == "" {
 		to.Level = f.Prove.Level
@@ -198,7 +207,7 @@ func (e *Engine) verify(ctx context.Context, f config.Function, site string, req
 // sweepScratch removes, once, what a crash left of earlier proofs.
 func (e *Engine) sweepScratch(ctx context.Context) {
 	e.swept.Do(func() {
-		if err := e.verifier.SweepScratch(ctx); err != nil {
+		if err := errors.Join(e.verifier.SweepScratch(ctx), e.sweepCold(ctx)); err != nil {
 			e.log.Warn("what a crash left of earlier proofs could not be removed", "error", err)
 		}
 	})
@@ -239,17 +248,22 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 // prove carries out one proof and turns what it found into an error.
 func (e *Engine) prove(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
 	r, err := e.proveOnRecord(ctx, req, report)
+	return r, e.proofOutcome(r, err)
+}
+
+// proofOutcome turns what a proof found into an error.
+func (e *Engine) proofOutcome(r verify.Result, err error) error {
 	switch {
 	case err != nil:
-		return r, asUsage(err)
+		return asUsage(err)
 	case r.Difference:
-		return r, fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
+		return fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
+			r.Function, r.Site, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	case !r.Passed:
-		return r, fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
-			req.Function, req.From, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
+		return fmt.Errorf("function %s at site %s: not proven: snapshot %s reached %s of %s: %s",
+			r.Function, r.Site, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
 	}
-	return r, nil
+	return nil
 }
 
 func orNone(level string) string {
@@ -273,8 +287,16 @@ func (e *Engine) Snapshots(_ context.Context, function string) ([]RecoveryPoint,
 		return nil, err
 	}
 	points := []RecoveryPoint{}
+	doubts := map[string]repository.Doubt{}
+	for _, name := range e.cfg.FunctionOrder {
+		if doubts[name], err = e.repository.Doubt(name); err != nil {
+			return nil, err
+		}
+	}
 	err = e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		points = append(points, e.describePoint(s, proofs))
+		p := e.describePoint(s, proofs)
+		withDoubt(&p, s, doubts[s.Function])
+		points = append(points, p)
 		return true
 	})
 	slices.SortStableFunc(points, func(a, b RecoveryPoint) int { return strings.Compare(a.Function, b.Function) })

@@ -21,6 +21,8 @@ type proofs struct {
 	// looked is when a proof last came to a verdict on a snapshot, from whatever
 	// site, failed when one last ended without since then.
 	looked, failed map[string]time.Time
+	// cold are the cold starts by function and site.
+	cold map[proofKey]*catalog.Proof
 	// past are the rules of the last proofs on schedule by function and site,
 	// newest first.
 	past map[proofKey][]selection.Rule
@@ -46,10 +48,17 @@ func (e *Engine) newestProofs() (proofs, error) {
 	out := proofs{
 		of: map[proofKey]*catalog.Proof{}, passed: map[proofKey]*catalog.Proof{}, verdicts: map[proofKey]*catalog.Proof{},
 		looked: map[string]time.Time{}, failed: map[string]time.Time{}, past: map[proofKey][]selection.Rule{},
+		cold: map[proofKey]*catalog.Proof{},
 	}
 	err := e.catalog.Proofs(func(p *catalog.Proof) bool {
 		if p.Ended.IsZero() {
 			return true // running, or cut short: it says nothing
+		}
+		if p.Cold {
+			keep(out.cold, proofKey{function: p.Function, site: p.Site}, p)
+			if !p.Passed && !p.Difference {
+				return true // it may have come as far as any other; nothing is wrong with the copy
+			}
 		}
 		f := e.cfg.Functions[p.Function]
 		byFunction, bySnapshot := proofKey{function: p.Function, site: p.Site}, proofKey{snapshot: p.Snapshot, site: p.Site}

@@ -198,7 +198,7 @@ const (
 // leaveEvidence gives the sites what is new of the log when an engine closes. A
 // site that does not take it now is given it by whoever sends next.
 func (e *Engine) leaveEvidence() error {
-	if e.evidence == nil || e.evidence.Size() == 0 {
+	if e.readOnly || e.evidence == nil || e.evidence.Size() == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveAtMost)

@@ -69,14 +69,19 @@ func (e *Engine) snapshotBody(ctx context.Context, r snapshot.Result) (body *evi
 }
 
 // proveOnRecord carries out a proof, on record.
-func (e *Engine) proveOnRecord(ctx context.Context, req verify.Request, report progress.Reporter) (r verify.Result, err error) {
+func (e *Engine) proveOnRecord(ctx context.Context, req verify.Request, report progress.Reporter) (verify.Result, error) {
+	return e.attestProof(ctx, req, func() (verify.Result, error) { return e.verifier.Prove(ctx, req, report) })
+}
+
+// attestProof does work, which is a proof, on record.
+func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func() (verify.Result, error)) (r verify.Result, err error) {
 	f := e.cfg.Functions[req.Function]
 	intent := evidence.Record{Act: evidence.ActProof, Function: req.Function, Proof: &evidence.Proof{
 		Snapshot: req.Snapshot, Site: req.From, Requested: req.Level, Selection: evidence.Selection(req.Selection),
 	}}
 	markDrill(ctx, intent)
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
-		r, err = e.verifier.Prove(ctx, req, report)
+		r, err = work()
 		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
 		markDrill(ctx, out)
 		if r.Difference {
@@ -96,7 +101,7 @@ func (e *Engine) proofBody(r verify.Result, f config.Function) *evidence.Proof {
 		Level: r.Level, Passed: r.Passed, Difference: r.Difference, Started: r.Started, Ended: e.clock.Now().UTC(),
 		Seconds: r.DurationSeconds, Phases: r.Phases, BytesRaw: r.BytesRaw, Fetched: r.BytesFetched,
 		RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(), NotProven: r.NotProven,
-		Environment: e.environment(r.Scratch), Selection: evidence.Selection(r.Selection),
+		Environment: environment(r), Selection: evidence.Selection(r.Selection),
 	}
 	for _, c := range r.Checks {
 		p.Checks = append(p.Checks, checkBody(c))
@@ -110,14 +115,12 @@ func (e *Engine) proofBody(r verify.Result, f config.Function) *evidence.Proof {
 	return p
 }
 
-func (e *Engine) environment(engine string) evidence.Environment {
+func environment(r verify.Result) evidence.Environment {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "an unnamed host"
 	}
-	return evidence.Environment{
-		Host: host, Processors: runtime.NumCPU(), Engine: engine, Catalog: "this host's", Key: "the daemon's",
-	}
+	return evidence.Environment{Host: host, Processors: runtime.NumCPU(), Engine: r.Scratch, Catalog: r.Catalog, Key: r.Key}
 }
 
 // readable names a target without its password.

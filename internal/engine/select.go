@@ -144,6 +144,11 @@ func (req *VerifyRequest) checkSelect() error {
 		return fmt.Errorf("%w: --select and --snapshot exclude each other", ErrUsage)
 	case req.Select != "" && !slices.Contains(selection.Rules, rule):
 		return fmt.Errorf("%w: rule %q; there are %v", ErrUsage, req.Select, selection.Rules)
+	case req.Cold && (req.Snapshot != "" || req.Select != "" || req.Level != ""):
+		return fmt.Errorf("%w: a cold start takes the newest recovery point that the site tells of, as far as it goes: "+
+			"--cold excludes --snapshot, --select and --level", ErrUsage)
+	case req.Identity != "" && !req.Cold:
+		return fmt.Errorf("%w: --identity belongs to --cold", ErrUsage)
 	case req.Seed != "" && rule != selection.Random:
 		return fmt.Errorf("%w: a seed belongs to the rule %s", ErrUsage, selection.Random)
 	}
@@ -165,6 +170,7 @@ func (e *Engine) describeProven(s *FunctionStatus, f config.Function, proofs pro
 		s.Sites[site] = at
 	}
 	s.Warnings = append(s.Warnings, rotationWarnings(f, look)...)
+	s.Warnings = append(s.Warnings, coldWarnings(f, *s, e.cfg.SiteOrder, e.cfg.Keys.DrillIdentityFile, now)...)
 	return nil
 }
 

@@ -24,6 +24,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	ctx = By(ctx, bySchedule)
 	e.sweepScratch(ctx)
 	e.reportCutShort()
+	e.pinAll(By(ctx, bySchedule))
 	e.startUploads(ctx)
 	var others errgroup.Group
 	defer func() { _ = others.Wait() }() // none returns an error
@@ -59,6 +60,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 	})
 	others.Go(func() error {
 		e.keepControlled(ctx)
+		return nil
+	})
+	others.Go(func() error {
+		e.keepCold(ctx)
 		return nil
 	})
 	s, err := schedule.New(schedule.Options{

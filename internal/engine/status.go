@@ -109,6 +109,11 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	out.Running = e.running[f.Name]
 	e.mu.Unlock()
 	out.Reasons = reasons(f, out, e.cfg.SiteOrder, now)
+	wrong, err := e.doubts(f.Name)
+	if err != nil {
+		return out, err
+	}
+	out.Reasons = append(out.Reasons, wrong...)
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}
@@ -176,7 +181,7 @@ func (e *Engine) newestPoints(function string) (points, error) {
 
 func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, newest *repository.SnapshotInfo, proofs proofs) FunctionAtSite {
 	key := proofKey{function: f.Name, site: site}
-	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ExposureSeconds: exposure(now, newest)}
+	out := FunctionAtSite{Proof: e.describe(proofs.of[key]), ColdStart: e.describe(proofs.cold[key]), ExposureSeconds: exposure(now, newest)}
 	out.MarginSeconds = margin(f.RPO, out.ExposureSeconds)
 	out.State = stateOf(out.MarginSeconds)
 	if newest != nil {

@@ -31,6 +31,8 @@ type world struct {
 	where map[string]string // prefix at each site
 	clock *shifted
 	log   *slog.Logger
+	// escrow is the identity that is kept away from the host.
+	escrow string
 }
 
 // extra is what a test adds to the configuration: to that of each site, of each
@@ -59,6 +61,7 @@ func newWorld(t *testing.T, x extra) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.escrow = escrow.String()
 	dir := shortDir(t)
 	text := fmt.Sprintf("version: 1\ndata_dir: %s/data\nkeys: {identity_file: %s/identity.txt, recipients: [%s]}\nsites:\n", dir, dir, escrow.Recipient())
 	for _, s := range []*testenv.Site{pair.Onsite, pair.Cloud} {

@@ -143,15 +143,15 @@ func (c *Client) Scrub(ctx context.Context, req engine.ScrubRequest, report prog
 
 // ask sends one request and takes its answer in.
 func (c *Client) ask(ctx context.Context, method, path string, body any, report progress.Reporter, result any) error {
-	return c.askFor(ctx, method, path, body, report, io.Discard, result)
+	return c.request(ctx, method, path, body, report, io.Discard, result)
 }
 
 // askData is ask for an operation that writes a document, which goes to data.
 func (c *Client) askData(ctx context.Context, path string, body any, data io.Writer, result any) error {
-	return c.askFor(ctx, http.MethodPost, path, body, nil, data, result)
+	return c.request(ctx, http.MethodPost, path, body, nil, data, result)
 }
 
-func (c *Client) askFor(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
+func (c *Client) request(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err

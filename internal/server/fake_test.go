@@ -28,6 +28,7 @@ type fake struct {
 	server.InspectOperations
 	server.ReportOperations
 	server.EvidenceOperations
+	server.SuspectOperations
 	server.ObjectiveOperations
 	server.DrillOperations
 

@@ -50,6 +50,7 @@ type Operations interface {
 	InspectOperations
 	ReportOperations
 	EvidenceOperations
+	SuspectOperations
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations

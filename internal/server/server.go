@@ -130,6 +130,7 @@ func (s *server) routes() http.Handler {
 	s.inspectRoutes(mux)
 	s.reportRoutes(mux)
 	s.evidenceRoutes(mux)
+	s.suspectRoutes(mux)
 	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)

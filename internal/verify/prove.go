@@ -32,7 +32,7 @@ func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report p
 	started := v.Clock.Now()
 	p := &proof{
 		Verifier: v, Repository: v.Repository, req: req, spoil: spoil, report: report, phases: progress.NewPhases(v.Clock),
-		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection},
+		result: Result{Function: req.Function, Site: req.From, Started: started.UTC(), Selection: req.Selection, Catalog: ThisHosts, Key: TheDaemons},
 	}
 	if req.Through != nil {
 		p.Repository = req.Through

@@ -95,6 +95,11 @@ type Result struct {
 	// Scratch says what the proof restored into, "PostgreSQL 15.14, throwaway
 	// instance on this host"; empty below L3.
 	Scratch string `json:"scratch,omitempty"`
+	// Catalog says what was known of the recovery point: "this host's" or
+	// "rebuilt from site cloud"; Key whose identity opened it: "the daemon's",
+	// "the escrow's" or "the drill's".
+	Catalog string `json:"catalog"`
+	Key     string `json:"key"`
 	// Error says why the proof could not be carried out to its end; empty
 	// when it was, whatever it found.
 	Error string `json:"error,omitempty"`
