@@ -145,7 +145,9 @@ func aDay(b testing.TB, begin time.Time, functions []string, rnd *rand.Rand, put
 			}
 		}
 	}
-	slices.SortStableFunc(written, func(x, y evidence.Record) int { return cmp.Or(x.Time.Compare(y.Time), cmp.Compare(x.Function, y.Function)) })
+	slices.SortStableFunc(written, func(x, y evidence.Record) int {
+		return cmp.Or(x.Time.Compare(y.Time), cmp.Compare(x.Function, y.Function))
+	})
 	open := map[string]uint64{}
 	for _, r := range written {
 		key := r.Function + string(r.Act)
@@ -170,8 +172,10 @@ func dayOfRuns(function string, begin time.Time, rnd *rand.Rand) []evidence.Reco
 			b.to(t.Add(took)).end(intent, evidence.Record{Outcome: evidence.Failed, By: "schedule", Error: "source market: connection refused"})
 			continue
 		}
-		s := &evidence.Snapshot{ID: fmt.Sprint(t.Unix()), RecoveryPoint: t.Add(200 * time.Millisecond), Started: t, Ended: t.Add(took), BytesRaw: 1 << 30,
-			Durable: map[string]time.Time{"onsite": t.Add(took), "cloud": t.Add(took)}}
+		s := &evidence.Snapshot{
+			ID: fmt.Sprint(t.Unix()), RecoveryPoint: t.Add(200 * time.Millisecond), Started: t, Ended: t.Add(took), BytesRaw: 1 << 30,
+			Durable: map[string]time.Time{"onsite": t.Add(took), "cloud": t.Add(took)},
+		}
 		b.to(t.Add(took)).end(intent, evidence.Record{Outcome: evidence.Done, Snapshot: s})
 		if i%72 == 36 {
 			asked := evidence.Proof{Snapshot: s.ID, RecoveryPoint: s.RecoveryPoint, Site: []string{"onsite", "cloud"}[i/72%2], Requested: "L5", Selection: evidence.Selection{Rule: "latest", Population: 300}}
