@@ -44,6 +44,14 @@ soak: ## kill the program at random for an hour (SOAK=20m), and lose nothing
 	scripts/install-tools minio versitygw
 	SOAK=$(SOAK) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/soak
 
+# How often `make calm` captures each function.
+STEPS ?= 200
+
+.PHONY: calm
+calm: ## let the marketplace live and capture it STEPS times: no alarm; then attack it
+	@scripts/install-needs postgresql
+	SUSPECT_STEPS=$(STEPS) go test -count=1 -timeout 0 -v -run '^TestMarketLife$$' ./internal/snapshot
+
 .PHONY: lint
 lint: ## check style, layers and the usual mistakes
 	@scripts/install-tools golangci-lint

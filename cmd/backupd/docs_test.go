@@ -48,6 +48,7 @@ var documents = []any{
 	engine.SweepResult{},
 	engine.ScrubResult{},
 	engine.RecoveryPoint{},
+	engine.SuspectPoint{},
 	snapshot.Result{},
 	restore.Plan{},
 	restore.Result{},

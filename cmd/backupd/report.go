@@ -97,7 +97,7 @@ func (a *app) reportRequest(cmd *cobra.Command, f *reportFlags) (report.Request,
 		return wrong("--proof is one proof; a period or a function cannot be given with it")
 	}
 	var err error
-	if req.Format, err = reportFormat(*f); err != nil {
+	if req.Format, err = reportForm(*f); err != nil {
 		return wrong("%w", err)
 	}
 	if req.Format == report.FormatPDF && f.output == "-" && show.IsTerminal(a.stdout) {
@@ -117,9 +117,9 @@ func (a *app) reportRequest(cmd *cobra.Command, f *reportFlags) (report.Request,
 	return req, nil
 }
 
-// reportFormat is the form that is asked for, or the one that the file is called
+// reportForm is the form that is asked for, or the one that the file is called
 // by.
-func reportFormat(f reportFlags) (string, error) {
+func reportForm(f reportFlags) (string, error) {
 	if f.format != "" {
 		if !slices.Contains(report.Formats, f.format) {
 			return "", fmt.Errorf("--format %q: it is %s", f.format, strings.Join(report.Formats, ", "))

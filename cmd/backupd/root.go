@@ -62,7 +62,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	root.AddCommand(
 		newCheck(a), newInit(a), newServe(a), newKey(a), newCatalog(a), newRepository(a),
-		newStatus(a), newObjectives(a), newReport(a), newAudit(a), newSites(a), newSnapshot(a), newSnapshots(a), newVerify(a),
+		newStatus(a), newObjectives(a), newReport(a), newAudit(a), newSites(a), newSnapshot(a), newSnapshots(a), newSuspect(a), newVerify(a),
 		newSync(a), newPrune(a), newHold(a), newRelease(a), newSweep(a), newScrub(a),
 		newRestore(a), newDrill(a), newVersion(a),
 	)

@@ -69,6 +69,11 @@ func (a *app) showSnapshotResults(results []snapshot.Result) error {
 
 func (a *app) showSnapshotNotes(results []snapshot.Result) error {
 	for _, r := range results {
+		for _, s := range r.Suspect {
+			if _, err := fmt.Fprintf(a.stdout, "%s: %s %s; see 'backupd suspect %s'\n", a.style.Bold(r.Function), a.style.Bad("suspect:"), show.Text(s.Detail), r.Function); err != nil {
+				return err
+			}
+		}
 		for _, note := range r.Notes {
 			if _, err := fmt.Fprintf(a.stdout, "%s: %s\n", r.Function, note); err != nil {
 				return err

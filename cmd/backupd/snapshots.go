@@ -137,6 +137,33 @@ func share(points []engine.RecoveryPoint, sites []string, now time.Time) string 
 
 // note says what is decided about a recovery point.
 func note(p engine.RecoveryPoint) string {
+	fate, doubt := fate(p), doubtOf(p)
+	if fate != "" && doubt != "" {
+		return doubt + "; " + fate
+	}
+	return doubt + fate
+}
+
+// doubtOf says whether a recovery point looks wrong, or was taken after one that
+// does.
+func doubtOf(p engine.RecoveryPoint) string {
+	switch {
+	case p.Cleared != "":
+		return "was suspect, judged to be fine: " + p.Cleared
+	case len(p.Suspect) > 0:
+		var what []string
+		for _, s := range p.Suspect {
+			what = append(what, s.Detail)
+		}
+		return "SUSPECT: " + show.Text(strings.Join(what, "; "))
+	case p.DoubtfulSince != "":
+		return "in doubt since " + p.DoubtfulSince
+	default:
+		return ""
+	}
+}
+
+func fate(p engine.RecoveryPoint) string {
 	switch {
 	case p.Held != "":
 		return "held: " + p.Held

@@ -48,6 +48,7 @@ var (
 	bucketSnapshots = []byte("snapshots") // snapshot id → Snapshot
 	bucketPoints    = []byte("points")    // function \0 recovery point \0 id → nothing
 	bucketHolds     = []byte("holds")     // snapshot id → Held
+	bucketSuspects  = []byte("suspects")  // snapshot id → its function, of snapshots that looked wrong
 	bucketStrays    = []byte("strays")    // site → name of a pack that nobody knows → since when
 	bucketRuns      = []byte("runs")      // sequence → Run
 	bucketProofs    = []byte("proofs")    // sequence → Proof
@@ -61,7 +62,7 @@ var (
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
 		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
-		bucketTraffic, bucketHolds, bucketStrays, bucketEvidence, bucketEvidenceTree, bucketEvidenceFound, bucketEvidenceOpen,
+		bucketTraffic, bucketHolds, bucketSuspects, bucketStrays, bucketEvidence, bucketEvidenceTree, bucketEvidenceFound, bucketEvidenceOpen,
 	}
 )
 
@@ -178,6 +179,13 @@ func (c *Catalog) Meta(name string) ([]byte, error) {
 func (c *Catalog) SetMeta(name string, value []byte) error {
 	return c.db.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucketMeta).Put([]byte("m:"+name), value)
+	})
+}
+
+// DropMeta forgets the value stored under name.
+func (c *Catalog) DropMeta(name string) error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketMeta).Delete([]byte("m:" + name))
 	})
 }
 

@@ -133,7 +133,8 @@ func dropSnapshot(tx *bbolt.Tx, o Object) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tx.Bucket(bucketSnapshots).Delete([]byte(s.ID)), tx.Bucket(bucketPoints).Delete(pointKey(s)))
+	return errors.Join(tx.Bucket(bucketSnapshots).Delete([]byte(s.ID)), tx.Bucket(bucketPoints).Delete(pointKey(s)),
+		tx.Bucket(bucketSuspects).Delete([]byte(s.ID)))
 }
 
 // leaveOutboxes takes objects out of every outbox: nobody need have them now.

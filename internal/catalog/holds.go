@@ -9,22 +9,25 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Held is what the last mark says of why a snapshot must be kept. It is
-// remembered apart from the snapshot, which may come to be known after the mark.
+// Held is what the last mark says of why a snapshot must be kept, and of what
+// came of the suspicion against it. It is remembered apart from the snapshot,
+// which may come to be known after the mark.
 type Held struct {
-	Reason string `json:"reason,omitempty"` // empty: it may be deleted again
-	Mark   string `json:"mark"`             // name; the newest counts
+	Reason  string `json:"reason,omitempty"`  // empty: it may be deleted again
+	Cleared string `json:"cleared,omitempty"` // why what looked wrong is fine; empty: nobody has judged it
+	Mark    string `json:"mark"`              // name; the newest counts
 }
 
 // Hold records why a snapshot must not be deleted, or with an empty reason
-// that it may be again, and queues the mark that says so. Holding a condemned
+// that it may be again, and what was judged of it, and queues the mark that
+// says so. Holding a condemned
 // snapshot spares it; one that is being deleted fails with [ErrCondemned].
-func (c *Catalog) Hold(id, reason string, mark Object, sites []string) error {
+func (c *Catalog) Hold(id string, what Held, mark Object, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
 		if _, err := getSnapshot(tx, id); err != nil {
 			return err
 		}
-		return errors.Join(addHold(tx, id, reason, mark.Name), addObject(tx, mark, sites))
+		return errors.Join(addHold(tx, id, what, mark.Name), addObject(tx, mark, sites))
 	})
 	if err != nil {
 		return fmt.Errorf("catalog: hold snapshot %s: %w", id, err)
@@ -34,9 +37,9 @@ func (c *Catalog) Hold(id, reason string, mark Object, sites []string) error {
 
 // TakeHold is Hold for a mark that was found at a site: the snapshot may be
 // unknown yet, and a newer mark may say otherwise.
-func (c *Catalog) TakeHold(id, reason string, mark Object, sites []string) error {
+func (c *Catalog) TakeHold(id string, what Held, mark Object, sites []string) error {
 	err := c.db.Update(func(tx *bbolt.Tx) error {
-		return errors.Join(addHold(tx, id, reason, mark.Name), addObject(tx, mark, sites))
+		return errors.Join(addHold(tx, id, what, mark.Name), addObject(tx, mark, sites))
 	})
 	if err != nil {
 		return fmt.Errorf("catalog: hold snapshot %s: %w", id, err)
@@ -44,12 +47,13 @@ func (c *Catalog) TakeHold(id, reason string, mark Object, sites []string) error
 	return nil
 }
 
-func addHold(tx *bbolt.Tx, id, reason, mark string) error {
+func addHold(tx *bbolt.Tx, id string, what Held, mark string) error {
 	last, err := getHold(tx, id)
 	if err != nil || last.Mark >= mark {
 		return err
 	}
-	if err := putJSON(tx.Bucket(bucketHolds), []byte(id), Held{Reason: reason, Mark: mark}); err != nil {
+	what.Mark = mark
+	if err := putJSON(tx.Bucket(bucketHolds), []byte(id), what); err != nil {
 		return err
 	}
 	s, err := getSnapshot(tx, id)
@@ -59,8 +63,8 @@ func addHold(tx *bbolt.Tx, id, reason, mark string) error {
 	if err != nil {
 		return err
 	}
-	s.Held = reason
-	if reason != "" && !s.Condemned.IsZero() {
+	s.Held, s.Cleared = what.Reason, what.Cleared
+	if what.Reason != "" && !s.Condemned.IsZero() {
 		return spare(tx, s)
 	}
 	return putJSON(tx.Bucket(bucketSnapshots), []byte(id), s)

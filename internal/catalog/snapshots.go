@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // Snapshot is what the catalog remembers of a snapshot; all of it is told by
@@ -47,6 +49,10 @@ type Snapshot struct {
 	// Held is why it must not be deleted whatever the rules say; empty when
 	// nobody holds it.
 	Held string `json:"held,omitempty"`
+	// Suspect says what looked wrong in it, Cleared why somebody judged it to
+	// be fine; empty when nobody has.
+	Suspect []suspicion.Signal `json:"suspect,omitempty"`
+	Cleared string             `json:"cleared,omitempty"`
 
 	// Manifest is the snapshot as the commit tells it. It is kept apart and
 	// only filled in by [Catalog.Manifest]: it may be large, and lists and
@@ -98,6 +104,7 @@ func addSnapshot(tx *bbolt.Tx, s Snapshot, sites []string) error {
 	if err != nil {
 		return err
 	}
+	s.Cleared = held.Cleared
 	if s.Held = held.Reason; s.Held != "" {
 		s.Condemned, s.Reason = time.Time{}, ""
 	}
@@ -144,6 +151,11 @@ func putSnapshot(tx *bbolt.Tx, s *Snapshot) error {
 	}
 	if err := putJSON(tx.Bucket(bucketSnapshots), []byte(s.ID), s); err != nil {
 		return err
+	}
+	if len(s.Suspect) > 0 {
+		if err := tx.Bucket(bucketSuspects).Put([]byte(s.ID), []byte(s.Function)); err != nil {
+			return err
+		}
 	}
 	return tx.Bucket(bucketPoints).Put(pointKey(s), []byte{})
 }

@@ -104,11 +104,11 @@ func TestParseFillsInDefaults(t *testing.T) {
 		Functions: map[string]Function{
 			"payments": {
 				Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
-				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"},
+				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"}, Suspect: Suspect{RowsDrop: 50, RowsChanged: 50, MinRows: 100},
 			},
 			"catalog": {
 				Name: "catalog", Source: "market", Tables: []string{"catalog.products", "catalog.stock_*"}, RPO: 15 * time.Minute, RTO: 4 * time.Hour,
-				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"},
+				Priority: 100, Prove: Prove{Every: 24 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"}, Suspect: Suspect{RowsDrop: 50, RowsChanged: 50, MinRows: 100},
 			},
 		},
 		Scratch:   Scratch{Kind: "instance"},

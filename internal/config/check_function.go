@@ -35,6 +35,7 @@ func (c *checker) checkFunctions() {
 		c.checkChecks(join(path, "checks"), f.Checks)
 		c.checkLevel(join(path, "prove.level"), &f)
 		c.checkKeep(join(path, "keep"), f.Keep)
+		c.checkSuspect(join(path, "suspect"), &f.Suspect)
 		c.cfg.Functions[name] = f
 	}
 }
@@ -66,11 +67,7 @@ func (c *checker) checkScope(path string, f Function) {
 		}
 	}
 	for i, t := range f.Tables {
-		at := fmt.Sprintf("%s.tables.%d", path, i)
-		schema, table, dot := strings.Cut(t, ".")
-		if !c.bad[at] && (!dot || schema == "" || table == "" || strings.ContainsAny(t, "\"") || strings.Contains(table, ".")) {
-			c.problem(at, c.shown(at)+" is not the name of a table", "write schema.table, such as catalog.products or catalog.stock_*")
-		}
+		c.checkTable(fmt.Sprintf("%s.tables.%d", path, i), t)
 	}
 	if len(f.Schemas) > 0 && len(f.Tables) > 0 {
 		c.problem(join(path, "tables"), "schemas and tables at once", `write whole schemas as tables too ("schema.*"), or make two functions of it`)
@@ -79,6 +76,14 @@ func (c *checker) checkScope(path string, f Function) {
 		if at := join(path, key); n == 0 && c.has(at) && !c.bad[at] {
 			c.problem(at, "an empty list", "name at least one, or remove the key; with neither schemas nor tables the whole database is meant")
 		}
+	}
+}
+
+// checkTable checks the form of the name of a table, or of a pattern.
+func (c *checker) checkTable(at, t string) {
+	schema, table, dot := strings.Cut(t, ".")
+	if !c.bad[at] && (!dot || schema == "" || table == "" || strings.ContainsAny(t, "\"") || strings.Contains(table, ".")) {
+		c.problem(at, c.shown(at)+" is not the name of a table", "write schema.table, such as catalog.products or catalog.stock_*")
 	}
 }
 

@@ -112,6 +112,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[Size]()
 	secretType   = reflect.TypeFor[Secret]()
+	percentType  = reflect.TypeFor[Percent]()
 )
 
 // value fills v, which stands at path, from n. Null means: not given.
@@ -128,6 +129,8 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value) {
 		d.duration(path, n, v)
 	case v.Type() == sizeType:
 		d.size(path, n, v)
+	case v.Type() == percentType:
+		d.percent(path, n, v)
 	case v.Kind() == reflect.String:
 		d.text(path, n, v)
 	case v.Kind() == reflect.Int:

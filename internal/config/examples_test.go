@@ -27,6 +27,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 	want := Function{
 		Name: "payments", Source: "market", Schemas: []string{"payments"}, RPO: 5 * time.Minute, RTO: time.Hour,
 		Priority: 1, TolerateFailedRuns: 1, Prove: Prove{Every: 6 * time.Hour, Rotate: 30 * 24 * time.Hour, Level: "L5"},
+		Suspect: Suspect{RowsDrop: 50, RowsChanged: 50, MinRows: 100},
 	}
 	if diff := cmp.Diff(want, cfg.Functions["payments"]); diff != "" {
 		t.Errorf("payments (-want +got):\n%s", diff)
@@ -40,7 +41,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Check{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Drills{}, Lock{}, RequestPrices{}, Keep{}} {
+	for _, v := range []any{Config{}, Keys{}, Evidence{}, Anchor{}, Mail{}, Site{}, Source{}, Function{}, Check{}, Prove{}, Scratch{}, Spool{}, Scrub{}, Sweep{}, Drills{}, Lock{}, RequestPrices{}, Keep{}, Suspect{}, Ignored{}, Canary{}} {
 		for key := range fields(typeOf(v)) {
 			if !regexp.MustCompile(`(?m)\b` + key + `\b`).Match(text) {
 				t.Errorf("%T: nothing about %s", v, key)
@@ -49,7 +50,7 @@ func TestDocumentedConfigurationExplainsEveryKey(t *testing.T) {
 	}
 	// What may be left out without a default is right as it is shown.
 	shown := string(text)
-	for _, line := range []string{"drill_identity_file: /etc/backupd/drill.txt", "max_rate: 20MiB", "lock: {mode: compliance, for: 35d}", "keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}"} {
+	for _, line := range []string{"drill_identity_file: /etc/backupd/drill.txt", "max_rate: 20MiB", "lock: {mode: compliance, for: 35d}", "keep: {last: 24, hourly: 48, daily: 30, weekly: 12, monthly: 24, yearly: 7}", "suspect: {rows_drop: 50%, rows_changed: 50%, min_rows: 100}"} {
 		if !strings.Contains(shown, "# "+line+"\n") {
 			t.Errorf("no commented line %q", line)
 		}

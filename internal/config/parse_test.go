@@ -206,6 +206,18 @@ var bad = []struct {
 	{"keep a duration", []string{"rpo: 5m", "rpo: 5m\n    keep: {daily: 30d}"}},
 	{"keep a number", []string{"rpo: 5m", "rpo: 5m\n    keep: 30"}},
 	{"keep in other words", []string{"rpo: 5m", "rpo: 5m\n    keep: {days: 30}"}},
+	{"suspect off without reason", []string{"rpo: 5m", "rpo: 5m\n    suspect: {off: \"\"}"}},
+	{"suspect a number without its unit", []string{"rpo: 5m", "rpo: 5m\n    suspect: {rows_drop: 50}"}},
+	{"suspect beyond all", []string{"rpo: 5m", "rpo: 5m\n    suspect: {rows_changed: 150%}"}},
+	{"suspect min_rows zero", []string{"rpo: 5m", "rpo: 5m\n    suspect: {min_rows: 0}"}},
+	{"suspect ignore without reason", []string{"rpo: 5m", "rpo: 5m\n    suspect: {ignore: [{table: payments.import_*}]}"}},
+	{"suspect ignore of a schema", []string{"rpo: 5m", "rpo: 5m\n    suspect: {ignore: [{table: payments, reason: old}]}"}},
+	{"canary of nothing", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {bird: {}}}"}},
+	{"canary without key", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {bird: {table: payments.orders}}}"}},
+	{"canary of two things", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {bird: {table: payments.orders, key: id = 1, sql: SELECT 1}}}"}},
+	{"canary that writes", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {bird: {sql: DELETE FROM payments.orders}}}"}},
+	{"canary of no table", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {bird: {table: orders, key: id = 1}}}"}},
+	{"canary with a bad name", []string{"rpo: 5m", "rpo: 5m\n    suspect: {canary: {Bird: {sql: SELECT 1}}}"}},
 	{"many at once", []string{"version: 1", "version: 3", "rpo: 5m", "rpo: soon", "kind: s3", "kind: s4", "rto: 4h", "rot: 4h"}},
 }
 

@@ -73,6 +73,8 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 			{Type: "string", Pattern: sizeForm.String() + `|\$\{`, Examples: []any{"512KiB", "20MiB", "32GiB", "1TiB"}},
 			{Type: "integer", Minimum: "0"},
 		}}
+	case percentType:
+		return &jsonschema.Schema{Type: "string", Pattern: percentForm.String() + `|\$\{`, Examples: []any{"50%"}}
 	case secretType:
 		return &jsonschema.Schema{Type: "string"}
 	}

@@ -118,6 +118,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"lock of another mode":      {"kind: s3,", "kind: s3, lock: {mode: hard, for: 35d},"},
 		"price as text":             {"kind: s3,", "kind: s3, request_prices: {read: cheap},"},
 		"negative keep":             {"rto: 1h", "rto: 1h\n    keep: {last: -1}"},
+		"share without unit":        {"rto: 1h", "rto: 1h\n    suspect: {rows_drop: 50}"},
 		"bad name":                  {"  cloud:", "  Cloud:"},
 		"too many connections":      {"{kind: postgres,", "{kind: postgres, connections: 1000,"},
 	} {

@@ -231,6 +231,49 @@ type Function struct {
 	Checks []Check `yaml:"checks"`
 	// Keep says which recovery points are kept. Left out: all, for ever.
 	Keep *Keep `yaml:"keep"`
+	// Suspect says what makes a recovery point suspect.
+	Suspect Suspect `yaml:"suspect"`
+}
+
+// Suspect says what makes a recovery point of a function suspect, compared with
+// the one before. It is made all the same, an alarm is raised, and the last
+// clean one is kept.
+type Suspect struct {
+	// Off is the reason why nothing makes one suspect. Left out: what follows
+	// does.
+	Off string `yaml:"off"`
+	// RowsDrop is by how much of its rows a table may shrink at once. Default
+	// 50%; 100%: any.
+	RowsDrop Percent `yaml:"rows_drop" jsonschema_extras:"default=50%"`
+	// RowsChanged is how much of its rows may change at once; more than what
+	// was usual lately in any case. Default 50%; 100%: any.
+	RowsChanged Percent `yaml:"rows_changed" jsonschema_extras:"default=50%"`
+	// MinRows is how many rows a table must have for these two. Default 100.
+	MinRows int `yaml:"min_rows" jsonschema:"minimum=1,maximum=1000000000,default=100"`
+	// Ignore are tables of which nothing is suspect, their going included.
+	Ignore []Ignored `yaml:"ignore"`
+	// Canary are rows that nobody changes, by names of your choice.
+	Canary map[string]Canary `yaml:"canary"`
+}
+
+// Ignored are tables that are not watched.
+type Ignored struct {
+	// Table is schema.name; * matches any part of a name.
+	Table string `yaml:"table" jsonschema:"required"`
+	// Reason says why.
+	Reason string `yaml:"reason" jsonschema:"required"`
+}
+
+// Canary is what nobody changes: rows of a table, or the result of a query.
+type Canary struct {
+	// Table is schema.name of the table, and Key the condition in SQL that
+	// finds the rows: id = 1.
+	Table string `yaml:"table"`
+	// Key is the condition in SQL that finds the rows in the table: id = 1.
+	Key string `yaml:"key"`
+	// SQL is a query instead of both, whose result never changes. It may take
+	// 10s and give 1000 rows.
+	SQL string `yaml:"sql"`
 }
 
 // Keep says which recovery points of a function are kept: what any one rule
@@ -363,6 +406,9 @@ const (
 	DefaultSweepEvery     = 24 * time.Hour
 	DefaultSweepGrace     = 24 * time.Hour
 	DefaultMaxRewrite     = 4 << 30
+	DefaultRowsDrop       = Percent(50)
+	DefaultRowsChanged    = Percent(50)
+	DefaultMinRows        = 100
 	// DefaultWritePrice and DefaultReadPrice are the list prices of AWS for a
 	// thousand requests, in US dollars.
 	DefaultWritePrice = 0.005

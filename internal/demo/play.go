@@ -38,6 +38,7 @@ func (w *world) play(ctx context.Context) error {
 		{60 * time.Second, w.makeMistake},
 		{90 * time.Second, w.restore},
 		{90 * time.Second, w.prove},
+		{30 * time.Second, w.noticed},
 		{30 * time.Second, w.finish},
 	} {
 		ctx, cancel := context.WithTimeoutCause(ctx, s.patience, fmt.Errorf("the step took more than %s", s.patience))

@@ -24,6 +24,7 @@ type measured struct {
 	proofs       []proof
 	points       []recoveryPoint
 	status       status
+	suspects     []suspect
 	counts       market.Counts
 	ended        time.Time // of the protection
 }
@@ -139,6 +140,7 @@ func (w *world) summary() error {
 		row{"stored at each site", fmt.Sprintf("%s (%.0f to 1)", size(held), float64(raw)/float64(max(held, 1))), "", stored > 0 && held > 0},
 		row{"alarm after a site was lost", seconds(m.alarm), "", true},
 		row{"site caught up after its return", seconds(m.catchUp), "", true},
+		w.alarms(),
 		row{"payments restored (RTO)", seconds(m.restoreTime), fmt.Sprintf("%.0f s", rto), m.restoreTime.Seconds() <= rto},
 	)
 	for _, p := range m.proofs {

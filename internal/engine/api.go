@@ -5,6 +5,8 @@ package engine
 import (
 	"errors"
 	"time"
+
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // The outcomes that callers tell apart. Whatever matches none of them is a
@@ -72,6 +74,13 @@ type RecoveryPoint struct {
 	// Held is why it is kept whatever the rules say; empty when nobody holds
 	// it.
 	Held string `json:"held,omitempty"`
+	// Suspect says what looked wrong in it when it was taken, Cleared why
+	// somebody judged that to be fine. DoubtfulSince is the suspect snapshot that
+	// nobody has judged and from which on the recovery points are in doubt: this
+	// one or an earlier one.
+	Suspect       []suspicion.Signal `json:"suspect,omitempty"`
+	Cleared       string             `json:"cleared,omitempty"`
+	DoubtfulSince string             `json:"doubtful_since,omitempty"`
 	// Condemned is since when no rule keeps it, and Reason why; a sweep deletes
 	// it from GoesAt on, all UTC.
 	Condemned time.Time `json:"condemned,omitzero"`

@@ -62,6 +62,7 @@ type Engine struct {
 
 	readOnly bool          // nothing may be written at a site
 	cold     chan struct{} // held by the cold start that runs
+	pinning  sync.Mutex    // held by who decides what is held because of a suspicion
 	upkeep   chan struct{} // held by what prunes, sweeps or extends locks
 	meter    *meter
 	patience time.Duration // of a sync

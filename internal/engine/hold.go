@@ -30,5 +30,11 @@ func (e *Engine) Hold(ctx context.Context, req HoldRequest) (RecoveryPoint, erro
 		return RecoveryPoint{}, err
 	}
 	proofs, err := e.newestProofs()
-	return e.describePoint(info, proofs), err
+	if err != nil {
+		return RecoveryPoint{}, err
+	}
+	doubt, err := e.repository.Doubt(info.Function)
+	p := e.describePoint(info, proofs)
+	withDoubt(&p, info, doubt)
+	return p, err
 }

@@ -100,10 +100,12 @@ func (e *Engine) capture(ctx context.Context, taker *snapshot.Taker, f config.Fu
 	}
 	defer func() { <-token }()
 	defer e.setPhase(f.Name, "")
-	return e.take(ctx, taker, f, func(ev progress.Event) {
+	result, err := e.take(ctx, taker, f, func(ev progress.Event) {
 		e.setPhase(f.Name, ev.Phase)
 		report.Report(ev)
 	})
+	e.raise(ctx, result)
+	return result, err
 }
 
 func (e *Engine) setPhase(function, phase string) {
@@ -285,8 +287,16 @@ func (e *Engine) Snapshots(_ context.Context, function string) ([]RecoveryPoint,
 		return nil, err
 	}
 	points := []RecoveryPoint{}
+	doubts := map[string]repository.Doubt{}
+	for _, name := range e.cfg.FunctionOrder {
+		if doubts[name], err = e.repository.Doubt(name); err != nil {
+			return nil, err
+		}
+	}
 	err = e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		points = append(points, e.describePoint(s, proofs))
+		p := e.describePoint(s, proofs)
+		withDoubt(&p, s, doubts[s.Function])
+		points = append(points, p)
 		return true
 	})
 	slices.SortStableFunc(points, func(a, b RecoveryPoint) int { return strings.Compare(a.Function, b.Function) })

@@ -159,13 +159,17 @@ func (e *Engine) condemn(ctx context.Context, doomed map[string]string) error {
 // retentionPoints returns the recovery points of a function as far as keeping
 // them goes, and how many were given up earlier: those are none any more.
 func (e *Engine) retentionPoints(f config.Function) (points []retention.Point, waiting int, err error) {
+	doubt, err := e.repository.Doubt(f.Name)
+	if err != nil {
+		return nil, 0, err
+	}
 	at := map[string]int{} // where each is in points
 	err = e.repository.Snapshots(f.Name, func(s repository.SnapshotInfo) bool {
 		if !s.Condemned.IsZero() {
 			waiting++
 			return true
 		}
-		p := retention.Point{ID: s.ID, Time: s.RecoveryPoint, Held: s.Held}
+		p := retention.Point{ID: s.ID, Time: s.RecoveryPoint, Held: s.Held, Suspect: s.Open(), Doubtful: doubt.About(s) != nil}
 		for _, site := range e.cfg.SiteOrder {
 			if s.Sites[site].State == repository.StateDurable {
 				p.Sites = append(p.Sites, site)

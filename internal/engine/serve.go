@@ -24,6 +24,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	ctx = By(ctx, bySchedule)
 	e.sweepScratch(ctx)
 	e.reportCutShort()
+	e.pinAll(By(ctx, bySchedule))
 	e.startUploads(ctx)
 	var others errgroup.Group
 	defer func() { _ = others.Wait() }() // none returns an error

@@ -109,6 +109,11 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	out.Running = e.running[f.Name]
 	e.mu.Unlock()
 	out.Reasons = reasons(f, out, e.cfg.SiteOrder, now)
+	wrong, err := e.doubts(f.Name)
+	if err != nil {
+		return out, err
+	}
+	out.Reasons = append(out.Reasons, wrong...)
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}

@@ -63,8 +63,10 @@ func Policies(log Reader, function string, to time.Time) ([]objective.Policy, er
 		f, promised := r.Policy.Functions[function]
 		p := objective.Policy{From: r.Time}
 		if promised {
-			p.RPO, p.RTO, p.ProveEvery = duration(f.RPOSeconds), duration(f.RTOSeconds), duration(f.ProveEverySeconds)
-			p.Sites = r.Policy.Sites
+			p.RPO, p.RTO, p.Sites = duration(f.RPOSeconds), duration(f.RTOSeconds), r.Policy.Sites
+			if f.ProveLevel >= restoring {
+				p.ProveEvery = duration(f.ProveEverySeconds)
+			}
 		}
 		if n := len(out); n == 0 && promised || n > 0 && !samePromise(out[n-1], p) {
 			out = append(out, p)

@@ -162,7 +162,7 @@ func (w *writer) policy() {
 	body := &Policy{Sites: p.Sites, Functions: map[string]FunctionObjective{"other": {RPOSeconds: 1}}}
 	if len(w.records) == 0 || w.draw("promised", 5) > 0 {
 		p.RPO, p.ProveEvery = time.Duration(w.draw("rpo", 20)+1)*time.Hour, time.Duration(w.draw("prove", 3))*10*time.Hour
-		body.Functions["pay"] = FunctionObjective{RPOSeconds: p.RPO.Seconds(), ProveEverySeconds: p.ProveEvery.Seconds()}
+		body.Functions["pay"] = FunctionObjective{RPOSeconds: p.RPO.Seconds(), ProveEverySeconds: p.ProveEvery.Seconds(), ProveLevel: "L5"}
 	} else {
 		p.Sites = nil
 	}

@@ -328,6 +328,8 @@ type Suspect struct {
 	Signals []Signal `json:"signals"`
 	// LastClean is the recovery point before it that is held for it.
 	LastClean string `json:"last_clean,omitempty"`
+	// Cleared is why somebody judged it to be fine.
+	Cleared string `json:"cleared,omitempty"`
 }
 
 // Signal is one thing that looks wrong.

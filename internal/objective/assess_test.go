@@ -79,7 +79,7 @@ func (m model) limit(v View, p Policy) (time.Duration, bool) {
 	if v.Scope != ScopeAny {
 		n = len(p.Sites)
 	}
-	return p.RPO + time.Duration(2*n)*p.ProveEvery, true
+	return p.RPO + time.Duration(4*n)*p.ProveEvery, true
 }
 
 // promisedSince goes back second by second while something is promised of a view.

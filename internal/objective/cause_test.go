@@ -250,8 +250,8 @@ func TestWhatWasNeverProvenIsBrokenOnceItHadItsTime(t *testing.T) {
 		{From: t0, RPO: 5 * time.Minute, Sites: []string{"onsite"}},
 		{From: t0.Add(time.Hour), RPO: 5 * time.Minute, ProveEvery: 30 * time.Minute, Sites: []string{"onsite"}},
 	}}
-	limit := 65 * time.Minute
-	f := Assess(h, t0, t0.Add(5*time.Hour)).Views[3]
+	limit := 125 * time.Minute
+	f := Assess(h, t0, t0.Add(5*time.Hour)).Views[3] // of one site
 	if f.String() != "proven, site onsite" || len(f.Violations) != 1 || f.Judged != 4*time.Hour {
 		t.Fatalf("%+v", f)
 	}

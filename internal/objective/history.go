@@ -25,8 +25,8 @@ type History struct {
 type Policy struct {
 	From     time.Time
 	RPO, RTO time.Duration // RPO 0: nothing is promised of this function
-	// ProveEvery is the time between two proofs, which take turns over the
-	// sites; 0: no proofs are promised.
+	// ProveEvery is the time between two proofs that restore, which take turns
+	// over the sites; 0: none are promised.
 	ProveEvery time.Duration
 	Sites      []string
 }
@@ -102,10 +102,11 @@ func (v View) String() string {
 // false when nothing is promised of it.
 //
 // What is durable must be younger than the RPO. What is proven is promised by
-// the rhythm of the proofs: each is of the newest point, which is younger than
-// the RPO, and they take turns over the sites; one is allowed to fail. So at
-// one site that is RPO + 2 × sites × rhythm, and at any RPO + 2 × rhythm. For
-// so long there need be no proven point when that is promised first.
+// the rhythm of the proofs: they take turns over the sites, every other one from
+// a site is of the newest point, which is younger than the RPO, and one of those
+// is allowed to fail. So at one site that is RPO + 4 × sites × rhythm, and at any
+// RPO + 4 × rhythm. For so long there need be no proven point when that is
+// promised first.
 func (p Policy) Limit(v View) (time.Duration, bool) {
 	if p.RPO <= 0 || len(p.Sites) == 0 || v.Scope == ScopeSite && !slices.Contains(p.Sites, v.Site) {
 		return 0, false
@@ -113,7 +114,7 @@ func (p Policy) Limit(v View) (time.Duration, bool) {
 	if !v.Proven {
 		return p.RPO, true
 	}
-	turns := time.Duration(2)
+	turns := time.Duration(4)
 	if v.Scope != ScopeAny {
 		turns *= time.Duration(len(p.Sites))
 	}

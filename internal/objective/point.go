@@ -1,6 +1,7 @@
 // Package objective holds the arithmetic of the promises: how old the newest
 // usable recovery point is, how long that was more than allowed, and how often
-// snapshots must run so that it never is. It is pure: no clock, no state.
+// snapshots must run so that it never is; why it was, and when growth will make
+// it so. It is pure: no clock, no state.
 package objective
 
 import (

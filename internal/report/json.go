@@ -6,12 +6,10 @@ import (
 	"io"
 )
 
-// JSON writes all of the report. docs/report.schema.json says what the fields
-// are.
+// JSON writes all of the report, in the shape that its field schema names.
 func (p *Period) JSON(w io.Writer) error { return writeJSON(w, p) }
 
-// JSON writes all of the report. docs/report.schema.json says what the fields
-// are.
+// JSON writes all of the report, in the shape that its field schema names.
 func (p *Proof) JSON(w io.Writer) error { return writeJSON(w, p) }
 
 func writeJSON(w io.Writer, v any) error {

@@ -39,6 +39,14 @@ func (b *book) kept(t *testing.T) *evidence.Log {
 	}
 	for _, r := range b.records {
 		now.Advance(r.Time.Sub(now.Now()))
+		if r.Day != nil { // derived anew: its sequences have moved
+			first, next := r.Day.First, r.Day.Next+1
+			d, err := evidence.DeriveDay(r.Function, r.Day.Date, first, next, log.Records(first, next))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Day = &d
+		}
 		if err := write(log, r); err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +54,7 @@ func (b *book) kept(t *testing.T) *evidence.Log {
 	return log
 }
 
+// write puts a record of a book into a log, where sequences are one more.
 func write(log *evidence.Log, r evidence.Record) (err error) {
 	switch r.Phase {
 	case evidence.Intent:
@@ -53,13 +62,6 @@ func write(log *evidence.Log, r evidence.Record) (err error) {
 	case evidence.Result:
 		err = log.End(*r.Intent+1, r)
 	case evidence.Event:
-		if r.Day != nil { // derived anew: its sequences have moved
-			d, derr := evidence.DeriveDay(r.Function, r.Day.Date, r.Day.First, r.Day.Next+1, log.Records(r.Day.First, r.Day.Next+1))
-			if derr != nil {
-				return derr
-			}
-			r.Day = &d
-		}
 		_, err = log.Note(r)
 	}
 	return err

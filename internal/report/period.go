@@ -39,6 +39,7 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 	if err := p.place(l); err != nil {
 		return nil, err
 	}
+	l.Reader = &memo{Reader: l.Reader, since: p.From.Add(-remembered), known: map[evidence.Act][]evidence.Record{}}
 	for _, step := range []func(Log) error{p.addPolicies, p.addActs, p.addFunctions, p.addSilences} {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -95,16 +95,18 @@ type tally struct {
 }
 
 func (t *tally) addDay(d evidence.Day) error {
+	made := map[int64]bool{} // by the start of the run
 	for p := range d.Points.All() {
 		if p.Started != 0 {
-			t.runs.counts.Done++ // those that are degraded come off below
+			made[p.Started] = true
+			t.runs.counts.Done++ // those that were not done come off below
 		}
 	}
 	for _, f := range d.Failures {
 		if f.Act != evidence.ActSnapshot {
 			continue
 		}
-		if f.Outcome == evidence.Degraded {
+		if made[f.Started] {
 			t.runs.counts.Done--
 		}
 		if err := t.addFailure(f); err != nil {

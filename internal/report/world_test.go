@@ -72,7 +72,7 @@ func (b *book) log() report.Log {
 
 var verifyCommands = []string{
 	"backupd audit bundle --from 2026-10-01 --to 2026-11-01 -o bundle.zip     # who runs backupd",
-	"backupd-audit verify bundle.zip --key KEY                                # anybody, offline",
+	"backupd-audit bundle.zip --key KEY                                       # anybody, offline",
 }
 
 func october() report.PeriodRequest {

@@ -133,8 +133,8 @@ func makePeriod(ctx context.Context, l Log, req Request, by Maker) (document, Ma
 
 // howToVerify are the commands that check what a report is made from.
 var howToVerify = []string{
-	"backupd audit bundle -o bundle.zip            # by whoever runs backupd: all signed records in one file",
-	"backupd-audit verify bundle.zip --key KEY     # by anybody, offline, with the verifier key below",
+	"backupd audit bundle -o bundle.zip     # by whoever runs backupd: all signed records in one file",
+	"backupd-audit bundle.zip --key KEY     # by anybody, offline, with the verifier key below",
 }
 
 // knows returns an error that matches [ErrNotThere] when no record of the log is

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // Snapshot is a recovery point as its commit tells it: what is in it and which
@@ -37,6 +39,10 @@ type Snapshot struct {
 	BytesRaw    int64 `json:"bytes_raw"`    // of all streams
 	BytesNew    int64 `json:"bytes_new"`    // of chunks that no earlier pack held
 	BytesStored int64 `json:"bytes_stored"` // of the packs that this snapshot added, sealed
+
+	// Suspect says what looked wrong in it, compared with the recovery point
+	// before; empty when nothing did.
+	Suspect []suspicion.Signal `json:"suspect,omitempty"`
 
 	// Packs are all packs that the snapshot needs, sorted by their digests.
 	Packs []PackRef `json:"packs"`

@@ -45,7 +45,7 @@ func (r *Repository) metaTime(name string) (time.Time, error) {
 	if errors.Is(err, catalog.ErrNotFound) {
 		return time.Time{}, nil
 	}
-	if err != nil {
+	if err != nil || len(v) == 0 {
 		return time.Time{}, err
 	}
 	return time.Parse(time.RFC3339, string(v))

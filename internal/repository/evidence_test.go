@@ -261,6 +261,11 @@ func TestDamagedEvidenceIsNoOtherEvidence(t *testing.T) {
 	}
 	b.open(t)
 	b.inStep(t)
+	// It is taken in from one site, and is then on its way to the other.
+	waitFor(t, func() bool {
+		known, err := b.EvidenceObjects()
+		return err == nil && len(known) == 1 && len(known[0].Waiting) == 0
+	})
 	for site := range b.roots {
 		readsEvidence(t, b.Repository, site, o)
 	}

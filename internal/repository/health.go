@@ -176,6 +176,26 @@ func tell(ch chan<- struct{}) {
 	}
 }
 
+// awayKey names the value that says since when a site is away, also across
+// restarts.
+func awayKey(site string) string { return "away:" + site }
+
+// noteAway keeps since when a site is away, or that it is not. It is for people
+// alone, so a catalog that does not take it only loses them the time.
+func (r *Repository) noteAway(site string, err error) {
+	since, readErr := r.metaTime(awayKey(site))
+	if readErr != nil || since.IsZero() == (err == nil) {
+		return // it says so already
+	}
+	var value []byte
+	if err != nil {
+		value = []byte(r.clock.Now().UTC().Format(time.RFC3339))
+	}
+	if setErr := r.catalog.SetMeta(awayKey(site), value); setErr != nil {
+		r.log.Warn("since when a site is away is not kept", "site", site, "error", setErr)
+	}
+}
+
 // Health returns how each site fares.
 func (r *Repository) Health() (map[string]SiteHealth, error) {
 	out := map[string]SiteHealth{}
@@ -205,6 +225,11 @@ func (r *Repository) siteHealth(site string) (h SiteHealth, err error) {
 	h.State = r.uploads.state(site)
 	if f, ok := r.uploads.failure(site); ok {
 		h.Failing, h.Since, h.Error = true, f.since, f.err.Error()
+		if kept, err := r.metaTime(awayKey(site)); err != nil {
+			return h, err
+		} else if !kept.IsZero() && kept.Before(h.Since) {
+			h.Since = kept // before this process began
+		}
 		if h.State != SiteComparing { // it answers, so it is as good as back
 			h.State = SiteAway
 		}

@@ -47,7 +47,11 @@ func Init(ctx context.Context, o Options, recipients []age.Recipient) (*InitRepo
 	report := &InitReport{Repository: c.Repository, Sites: map[string]string{}}
 	var errs []error
 	for _, site := range o.Sites {
+		began := o.Clock.Now()
 		done, err := initSite(ctx, o.Catalog, site, c, is)
+		if err == nil && done != InitThere && site.Lock > 0 {
+			err = setSmallLocked(o.Catalog, site.Name, began.Add(site.Lock))
+		}
 		report.Sites[site.Name] = done
 		errs = append(errs, err)
 	}

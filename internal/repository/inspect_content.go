@@ -92,6 +92,8 @@ type InspectedMark struct {
 	// Hold is the snapshot that it holds, or lets go when there is no Reason.
 	Hold   string `json:"hold,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Cleared is why what looked wrong in that snapshot is fine.
+	Cleared string `json:"cleared,omitempty"`
 	// Snapshots that it gives up, with the reasons, Commits that are replaced,
 	// and Packs that nobody needs.
 	Snapshots map[string]string `json:"snapshots,omitempty"`
@@ -387,7 +389,7 @@ func (i *inspector) inMark() error {
 	}
 	out := &InspectedMark{Writer: m.Writer, Sequence: m.Sequence, Time: m.Time, Key: m.Key}
 	if m.Hold != nil {
-		out.Hold, out.Reason = m.Hold.Snapshot, m.Hold.Reason
+		out.Hold, out.Reason, out.Cleared = m.Hold.Snapshot, m.Hold.Reason, m.Hold.Cleared
 	}
 	if m.Condemn != nil {
 		out.Snapshots, out.Commits = m.Condemn.Snapshots, m.Condemn.Commits

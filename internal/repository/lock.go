@@ -137,6 +137,10 @@ func (r *Repository) smallLocked(site string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(v))
 }
 
+func setSmallLocked(cat *catalog.Catalog, site string, until time.Time) error {
+	return cat.SetMeta(smallLockedKey(site), []byte(until.UTC().Format(time.RFC3339)))
+}
+
 // small extends the lock of repo.json.
 func (e *extender) small(ctx context.Context) error {
 	until, err := e.smallLocked(e.site.Name)
@@ -147,7 +151,7 @@ func (e *extender) small(ctx context.Context) error {
 		return err
 	}
 	e.out.Extended++
-	return e.catalog.SetMeta(smallLockedKey(e.site.Name), []byte(until.UTC().Format(time.RFC3339)))
+	return setSmallLocked(e.catalog, e.site.Name, until)
 }
 
 func (e *extender) page(ctx context.Context, page []catalog.Holding) error {

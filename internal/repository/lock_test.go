@@ -42,6 +42,9 @@ func TestWhatIsNeededStaysProtected(t *testing.T) {
 	b, rnd := newLockedBench(t), seeded(t)
 	snaps, want := b.history(t, rnd, 2, 1)
 	start := b.clock.Now()
+	if fresh, err := b.Locks("onsite"); err != nil || fresh.Unprotected > 0 || fresh.Horizon.Before(start.Add(lockFor/2)) {
+		t.Errorf("as it was written: %+v (%v)", fresh, err)
+	}
 	if _, err := b.ExtendLocks(t.Context(), "onsite", nil); err != nil {
 		t.Fatal(err)
 	}

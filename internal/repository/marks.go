@@ -28,11 +28,14 @@ type mark struct {
 }
 
 // holdMark: the snapshot must not be deleted, or may be again when there is no
-// reason.
+// reason; and why what looked wrong in it is fine, when somebody has judged it.
 type holdMark struct {
 	Snapshot string `json:"snapshot"`
 	Reason   string `json:"reason"`
+	Cleared  string `json:"cleared,omitempty"`
 }
+
+func (m *holdMark) held() catalog.Held { return catalog.Held{Reason: m.Reason, Cleared: m.Cleared} }
 
 // condemnMark names what nobody needs any more.
 type condemnMark struct {
@@ -100,7 +103,7 @@ func openMark(keys *keyring, name string, object []byte) (*mark, error) {
 func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error {
 	switch {
 	case m.Hold != nil:
-		return r.catalog.TakeHold(m.Hold.Snapshot, m.Hold.Reason, o, sites)
+		return r.catalog.TakeHold(m.Hold.Snapshot, m.Hold.held(), o, sites)
 	case m.Condemn != nil:
 		doomed := catalog.Doomed{Snapshots: m.Condemn.Snapshots, Commits: m.Condemn.Commits}
 		for _, sha := range m.Condemn.Packs {
@@ -125,11 +128,26 @@ func (r *Repository) applyMark(m *mark, o catalog.Object, sites []string) error 
 // released with an empty reason. One that is condemned, and not yet being
 // deleted, is spared.
 func (r *Repository) Hold(ctx context.Context, id, reason string) error {
+	return r.mark(ctx, id, func(m *holdMark) error {
+		m.Reason = reason
+		return nil
+	})
+}
+
+// mark writes down what is decided of one snapshot: what was before, changed.
+// Two who decide at once do not undo what the other did.
+func (r *Repository) mark(ctx context.Context, id string, change func(*holdMark) error) error {
+	r.holdMu.Lock()
+	defer r.holdMu.Unlock()
 	s, err := r.catalog.Snapshot(id)
 	if err != nil {
 		return err
 	}
-	return r.addMark(ctx, &mark{Hold: &holdMark{Snapshot: s.ID, Reason: reason}}, func(o catalog.Object) error {
-		return r.catalog.Hold(s.ID, reason, o, r.siteNames())
+	m := &holdMark{Snapshot: s.ID, Reason: s.Held, Cleared: s.Cleared}
+	if err := change(m); err != nil {
+		return err
+	}
+	return r.addMark(ctx, &mark{Hold: m}, func(o catalog.Object) error {
+		return r.catalog.Hold(s.ID, m.held(), o, r.siteNames())
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/storage/faulty"
+	"github.com/saypro/backupd/internal/suspicion"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -61,7 +62,7 @@ func (c *chance) act(t *testing.T) {
 	t.Helper()
 	acts := []func(*testing.T){
 		c.snapshot, c.snapshot, c.snapshot, c.failedCapture, c.goAway, c.comeBack, c.flaky,
-		c.evidence, c.evidence, c.hold, c.condemn, c.condemn, c.sweepNow, c.sweepNow, c.rot, c.restart, c.letTimePass, c.letTimePass,
+		c.evidence, c.evidence, c.hold, c.clear, c.condemn, c.condemn, c.sweepNow, c.sweepNow, c.rot, c.restart, c.letTimePass, c.letTimePass,
 	}
 	acts[c.rnd.IntN(len(acts))](t)
 }
@@ -73,8 +74,12 @@ func (c *chance) snapshot(t *testing.T) {
 	for i := from; i < min(len(rows), from+50); i++ {
 		rows[i] = fmt.Appendf(nil, "%d\t%x\n", i, c.rnd.Uint64())
 	}
+	c.suspect = nil
+	if c.rnd.IntN(4) == 0 {
+		c.suspect = []suspicion.Signal{{Kind: suspicion.RowsChanged, Table: "t", After: 1, Limit: 0.5, Detail: "in table t everything changed"}}
+	}
 	snap := c.write(t, function, map[string][]byte{"t": bytes.Join(rows, nil), "u": []byte("1\n")})
-	c.log("snapshot %s", snap.ID)
+	c.log("snapshot %s, suspect: %t", snap.ID, c.suspect != nil)
 }
 
 // failedCapture leaves packs that no commit names.
@@ -149,7 +154,26 @@ func (c *chance) hold(t *testing.T) {
 	if err := c.Hold(t.Context(), s.ID, reason); err != nil {
 		t.Fatal(err)
 	}
+	if after, err := c.Info(s.ID); err != nil || after.Held != reason || after.Cleared != s.Cleared {
+		t.Fatalf("%s was cleared because of %q, and is %+v (%v)", s.ID, s.Cleared, after, err)
+	}
 	c.log("hold %s %q", s.ID, reason)
+}
+
+func (c *chance) clear(t *testing.T) {
+	s, ok := c.any(t)
+	if !ok {
+		return
+	}
+	err := c.Clear(t.Context(), s.ID, "judged")
+	if err != nil && !errors.Is(err, ErrNotSuspect) {
+		t.Fatal(err)
+	}
+	after, infoErr := c.Info(s.ID)
+	if infoErr != nil || err == nil && (after.Cleared != "judged" || after.Held != s.Held || len(after.Suspect) == 0) {
+		t.Fatalf("%s was held because of %q, and is %+v (%v)", s.ID, s.Held, after, infoErr)
+	}
+	c.log("clear %s (%v)", s.ID, err)
 }
 
 func (c *chance) condemn(t *testing.T) {

@@ -114,6 +114,7 @@ type Repository struct {
 	uploads     uploadState
 
 	commitMu   sync.Mutex
+	holdMu     sync.Mutex // held by who decides about a snapshot
 	lastCommit string
 	lastTime   time.Time
 

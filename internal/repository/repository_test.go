@@ -23,6 +23,7 @@ import (
 	"github.com/saypro/backupd/internal/rowhash"
 	"github.com/saypro/backupd/internal/storage"
 	"github.com/saypro/backupd/internal/storage/dir"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // bench is a repository on two directory sites with everything that a test
@@ -34,6 +35,7 @@ type bench struct {
 	clock   *clock.Fake
 	daemon  *age.X25519Identity
 	escrow  *age.X25519Identity
+	suspect []suspicion.Signal // what looks wrong in what is written
 	stop    func()
 }
 
@@ -207,7 +209,7 @@ func (b *bench) write(t *testing.T, function string, tables map[string][]byte) *
 func (b *bench) tryWrite(ctx context.Context, function string, tables map[string][]byte) (*Snapshot, error) {
 	snap := &Snapshot{
 		Function: function, Engine: "test", Source: json.RawMessage(`{}`), Streams: map[string]Stream{},
-		RecoveryPoint: b.clock.Now(), Started: b.clock.Now(),
+		RecoveryPoint: b.clock.Now(), Started: b.clock.Now(), Suspect: b.suspect,
 	}
 	err := b.Write(ctx, func(ctx context.Context, w *Writer) error {
 		for name, rows := range tables {

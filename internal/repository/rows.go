@@ -7,6 +7,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/saypro/backupd/internal/rowhash"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // Sizes of chunks in bytes of content. They are written into repo.json and
@@ -36,7 +37,7 @@ func endsChunk(hash uint64, length int64) bool {
 }
 
 // rowChunker cuts COPY text into chunks of whole rows at places that depend on
-// the rows alone, and digests the rows on the way.
+// the rows alone, and digests the rows on the way, with a sample of their hashes.
 type rowChunker struct {
 	// emit takes a finished chunk; content is valid during the call only.
 	emit func(kind Kind, content []byte, rows int64) error
@@ -49,6 +50,7 @@ type rowChunker struct {
 	longLen int64        // their length
 
 	digest rowhash.Digest
+	sample suspicion.Sampler
 	bytes  int64
 }
 
@@ -77,6 +79,7 @@ func (c *rowChunker) endRow() error {
 	}
 	h, length := c.hashRow(c.chunk[c.rowAt:])
 	c.digest.Add(h)
+	c.sample.Add(h.Hi)
 	c.rows++
 	c.rowAt = len(c.chunk)
 	if len(c.chunk) >= maxChunk || len(c.chunk) >= minChunk && endsChunk(h.Lo, length) {

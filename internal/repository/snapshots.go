@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // SnapshotInfo is a snapshot in a list.
@@ -31,7 +32,14 @@ type SnapshotInfo struct {
 	Condemned time.Time
 	Reason    string
 	Held      string
+	// Suspect says what looked wrong in it when it was taken, Cleared why
+	// somebody judged that to be fine.
+	Suspect []suspicion.Signal
+	Cleared string
 }
+
+// Open tells that it looked wrong and that nobody has judged it.
+func (s *SnapshotInfo) Open() bool { return len(s.Suspect) > 0 && s.Cleared == "" }
 
 // Holders is how many sites hold the snapshot.
 func (s *SnapshotInfo) Holders() int { return holders(s.Sites) }
@@ -52,7 +60,7 @@ func (r *Repository) info(s *catalog.Snapshot) (SnapshotInfo, error) {
 	return SnapshotInfo{
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Started: s.Started, Ended: s.Ended,
 		Rows: s.Rows, BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sites: sites,
-		Commit: s.Commit, Schema: s.Schema, Condemned: s.Condemned, Reason: s.Reason, Held: s.Held,
+		Commit: s.Commit, Schema: s.Schema, Condemned: s.Condemned, Reason: s.Reason, Held: s.Held, Suspect: s.Suspect, Cleared: s.Cleared,
 	}, err
 }
 

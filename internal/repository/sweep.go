@@ -80,7 +80,8 @@ func (r *Repository) checkFloors(snapshots map[string]string, counts func(why st
 const lastGood = "last good one"
 
 // Floors returns the snapshots of a function that must stay whatever is asked
-// for, and what each of them is: the "last good one", the "last proven one".
+// for, and what each of them is: the "last good one", the "last proven one",
+// and while there is a doubt the "last clean one".
 func (r *Repository) Floors(function string) (map[string]string, error) {
 	out := map[string]string{}
 	good, ok, err := r.Newest(function, func(s SnapshotInfo) bool { return s.Holders() > 0 && s.Condemned.IsZero() })
@@ -89,6 +90,13 @@ func (r *Repository) Floors(function string) (map[string]string, error) {
 	}
 	if ok {
 		out[good.ID] = lastGood
+	}
+	doubt, err := r.Doubt(function)
+	if err != nil {
+		return nil, err
+	}
+	if doubt.Clean != nil {
+		out[doubt.Clean.ID] = "last clean one"
 	}
 	var failed error
 	err = r.catalog.Proofs(func(p *catalog.Proof) bool {

@@ -59,8 +59,9 @@ func (s *sweeper) restateHolds(ctx context.Context, lost []string) error {
 		if !slices.Contains(lost, h.Mark) {
 			continue
 		}
-		err := s.addMark(ctx, &mark{Hold: &holdMark{Snapshot: id, Reason: h.Reason}}, func(o catalog.Object) error {
-			return s.catalog.TakeHold(id, h.Reason, o, s.siteNames())
+		m := &holdMark{Snapshot: id, Reason: h.Reason, Cleared: h.Cleared}
+		err := s.addMark(ctx, &mark{Hold: m}, func(o catalog.Object) error {
+			return s.catalog.TakeHold(id, m.held(), o, s.siteNames())
 		})
 		if err != nil {
 			return err

@@ -63,6 +63,7 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 			return
 		}
 		changed := r.uploads.setFailing(site.Name, r.clock.Now(), err)
+		r.noteAway(site.Name, err)
 		if err == nil {
 			if changed {
 				// What happened to it meanwhile is for a comparison to say,
@@ -132,6 +133,7 @@ func (r *Repository) bringInStep(ctx context.Context, site Site, known *bool) er
 // copies: there may be hours of them to send. What happened to it meanwhile is
 // for a comparison to say.
 func (r *Repository) takesAgain(site string) {
+	r.noteAway(site, nil)
 	if r.uploads.setFailing(site, r.clock.Now(), nil) {
 		r.uploads.ask(site)
 		r.log.Info("site takes its copies again", "site", site)

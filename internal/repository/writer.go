@@ -15,6 +15,7 @@ import (
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/rowhash"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // packSet is a set of packs by their ordinals in the catalog.
@@ -165,6 +166,7 @@ type Part struct {
 	Digest rowhash.Digest
 	Bytes  int64
 	Chunks int64
+	Sample suspicion.Sampler
 	refs   []Ref
 }
 
@@ -204,7 +206,7 @@ func (s *RowStream) Close() (Part, error) {
 	if closeErr := s.sink.close(); err == nil {
 		err = closeErr
 	}
-	return Part{Digest: s.cut.digest, Bytes: s.cut.bytes, Chunks: s.chunks, refs: s.tree.nodes}, err
+	return Part{Digest: s.cut.digest, Bytes: s.cut.bytes, Chunks: s.chunks, Sample: s.cut.sample, refs: s.tree.nodes}, err
 }
 
 func (s *RowStream) end() error {
@@ -429,6 +431,6 @@ func record(s *Snapshot, c *commit) catalog.Snapshot {
 		ID: s.ID, Function: s.Function, RecoveryPoint: s.RecoveryPoint, Created: c.Time,
 		Started: s.Started, Ended: s.Ended, Rows: s.Rows,
 		BytesRaw: s.BytesRaw, BytesNew: s.BytesNew, BytesStored: s.BytesStored, Sequence: c.Sequence,
-		Schema: s.schema(),
+		Schema: s.schema(), Suspect: s.Suspect,
 	}
 }

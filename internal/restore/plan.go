@@ -119,7 +119,12 @@ func (k *job) steps(found state) []string {
 
 // planNotes tells what to know before starting.
 func (k *job) planNotes(ctx context.Context) ([]string, error) {
-	notes, err := k.leftovers(ctx)
+	notes, err := k.doubts()
+	if err != nil {
+		return notes, err
+	}
+	left, err := k.leftovers(ctx)
+	notes = append(notes, left...)
 	notes = append(notes, damages(k.info, k.req.From)...)
 	if err != nil {
 		return notes, err

@@ -139,7 +139,12 @@ func (k *job) restore(ctx context.Context) (err error) {
 		err = k.refuse(found)
 	}
 	if err == nil {
-		k.result.Notes, err = k.leftovers(ctx)
+		k.result.Notes, err = k.doubts()
+	}
+	if err == nil {
+		var left []string
+		left, err = k.leftovers(ctx)
+		k.result.Notes = append(k.result.Notes, left...)
 	}
 	if err != nil {
 		return err

@@ -18,6 +18,27 @@ func (d *decider) floors() {
 		}
 	}
 	d.provenFloors()
+	d.cleanFloors()
+}
+
+// cleanFloors keeps, while there is a doubt, what the other floors would keep
+// if there were no points in doubt: who finds the doubt to be right needs it.
+func (d *decider) cleanFloors() {
+	if d.newest(func(i int32) bool { return d.line[i].Doubtful }) < 0 {
+		return
+	}
+	clean := func(i int32) bool { return !d.line[i].Doubtful }
+	for _, s := range d.sites {
+		if i := d.newest(func(i int32) bool { return clean(i) && d.holds(s, i) }); i >= 0 {
+			d.keep(i, "newest clean one that "+s+" holds")
+		}
+		if i := d.newest(func(i int32) bool { return clean(i) && d.holds(s, i) && slices.Contains(d.line[i].Proven, s) }); i >= 0 {
+			d.keep(i, "newest clean one proven from "+s)
+		}
+	}
+	if i := d.newest(func(i int32) bool { return clean(i) && d.missing(i) == "" }); i >= 0 && len(d.sites) > 1 {
+		d.keep(i, "newest clean one that every site holds")
+	}
 }
 
 // provenFloors counts a proof only while the point can be restored: one of a
@@ -65,6 +86,9 @@ func (d *decider) unsettled() {
 	for i := range int32(len(d.line)) {
 		if held := d.line[i].Held; held != "" {
 			d.keep(i, "held: "+held)
+		}
+		if d.line[i].Suspect {
+			d.keep(i, "suspect: nobody has judged it yet")
 		}
 		if !d.restorable(i) {
 			d.keep(i, "no site holds it whole")

@@ -51,6 +51,9 @@ type Point struct {
 	Proven []string
 	// Held is the reason why somebody wants it kept; "" when nobody does.
 	Held string
+	// Suspect tells that something looks wrong in it and nobody has judged it,
+	// Doubtful that it is such a point or was taken after one.
+	Suspect, Doubtful bool
 }
 
 // Decision is what becomes of a point.
@@ -69,7 +72,9 @@ type Decision struct {
 // Whatever the policy says, these are kept: of each site the newest point that
 // it holds and the newest proven from it, the newest that all sites hold, the
 // newest that is proven at all, points that are held, points that a site has
-// not got yet, and points ahead of now.
+// not got yet, and points ahead of now. While points are in doubt the same goes
+// for the newest of those that are not, and what looks wrong is kept until
+// somebody has judged it.
 func Decide(p *Policy, points []Point, sites []string, now time.Time) []Decision {
 	d := newDecider(points, sites, now)
 	if p == nil {

@@ -152,25 +152,34 @@ func (c *Client) askData(ctx context.Context, path string, body any, data io.Wri
 }
 
 func (c *Client) request(ctx context.Context, method, path string, body any, report progress.Reporter, data io.Writer, result any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return c.receive(ctx, resp.Body, report, data, result)
+}
+
+// send sends one request and returns the begin of its answer.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("ask the service: %w", err)
+			return nil, fmt.Errorf("ask the service: %w", err)
 		}
 		in = bytes.NewReader(raw)
 	}
 	// The host is required by HTTP and means nothing on a unix socket.
 	req, err := http.NewRequestWithContext(ctx, method, "http://backupd"+path, in)
 	if err != nil {
-		return fmt.Errorf("ask the service: %w", err)
+		return nil, fmt.Errorf("ask the service: %w", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.lost(ctx, err)
+		return nil, c.lost(ctx, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return c.receive(ctx, resp.Body, report, data, result)
+	return resp, nil
 }
 
 // receive reads an answer to its end: events go to report, a document to data,

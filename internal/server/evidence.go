@@ -1,8 +1,9 @@
 package server
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -16,6 +17,10 @@ const (
 	pathEvidenceRotate = "/v1/evidence/key/rotate"
 	pathEvidenceBundle = "/v1/evidence/bundle"
 )
+
+// outcomeTrailer comes behind the bytes of a bundle and says how they ended: an
+// empty failure, or the one that cut them short.
+const outcomeTrailer = "Backupd-Outcome"
 
 // EvidenceOperations are those that concern the evidence log.
 type EvidenceOperations interface {
@@ -35,18 +40,28 @@ func (s *server) evidenceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+pathEvidenceRotate, handle(s, func(ctx context.Context, _ struct{}, _ progress.Reporter) (any, error) {
 		return s.ops.RotateEvidenceKey(ctx)
 	}))
-	mux.HandleFunc("POST "+pathEvidenceBundle, func(w http.ResponseWriter, r *http.Request) {
-		var req engine.BundleRequest
-		if !s.body(w, r, &req) {
-			return
-		}
-		out := bufio.NewWriterSize(chunks{w}, chunkSize)
-		err := s.ops.WriteEvidence(r.Context(), req, out)
-		if err == nil {
-			err = out.Flush()
-		}
-		s.answer(w, struct{}{}, err)
-	})
+	mux.HandleFunc("POST "+pathEvidenceBundle, s.bundle)
+}
+
+// bundle answers with bytes, and with how they ended behind them.
+func (s *server) bundle(w http.ResponseWriter, r *http.Request) {
+	var req engine.BundleRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&req); err != nil {
+		s.answer(w, nil, fmt.Errorf("%w: %w", engine.ErrUsage, err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/zip")
+	w.Header().Set("Trailer", outcomeTrailer)
+	failure := &Failure{}
+	if err := s.ops.WriteEvidence(r.Context(), req, w); err != nil {
+		failure = NewFailure(err)
+	}
+	text, err := json.Marshal(failure)
+	if err != nil {
+		s.opt.Log.Error("the outcome of a bundle could not be written", "error", err)
+		return
+	}
+	w.Header().Set(outcomeTrailer, string(text))
 }
 
 // EvidenceKey implements [EvidenceOperations].
@@ -63,6 +78,23 @@ func (c *Client) RotateEvidenceKey(ctx context.Context) (key engine.EvidenceKey,
 
 // WriteEvidence implements [EvidenceOperations].
 func (c *Client) WriteEvidence(ctx context.Context, req engine.BundleRequest, w io.Writer) error {
-	var nothing struct{}
-	return c.askData(ctx, pathEvidenceBundle, req, w, &nothing)
+	resp, err := c.send(ctx, http.MethodPost, pathEvidenceBundle, req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.Header.Get("Content-Type") != "application/zip" {
+		return c.receive(ctx, resp.Body, nil, io.Discard, nil)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return c.lost(ctx, err)
+	}
+	var failure Failure
+	if err := json.Unmarshal([]byte(resp.Trailer.Get(outcomeTrailer)), &failure); err != nil {
+		return c.lost(ctx, io.ErrUnexpectedEOF)
+	}
+	if failure.Kind != "" {
+		return &failure
+	}
+	return nil
 }

@@ -26,10 +26,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	server.KeyOperations
 	server.InspectOperations
+	server.ReportOperations
 	server.EvidenceOperations
+	server.SuspectOperations
 	server.ObjectiveOperations
 	server.DrillOperations
-	server.ReportOperations
 
 	snapshot  func(context.Context, []string, progress.Reporter) ([]snapshot.Result, error)
 	snapshots func(context.Context, string) ([]engine.RecoveryPoint, error)

@@ -48,11 +48,12 @@ type Operations interface {
 	Scrub(ctx context.Context, req engine.ScrubRequest, report progress.Reporter) ([]engine.ScrubResult, error)
 	KeyOperations
 	InspectOperations
+	ReportOperations
 	EvidenceOperations
+	SuspectOperations
 	ControlsOperations
 	ObjectiveOperations
 	DrillOperations
-	ReportOperations
 	// Status says how well the promises are being kept now.
 	Status(ctx context.Context) (engine.Status, error)
 }

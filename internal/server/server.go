@@ -128,11 +128,12 @@ func (s *server) routes() http.Handler {
 	}))
 	s.keyRoutes(mux)
 	s.inspectRoutes(mux)
+	s.reportRoutes(mux)
 	s.evidenceRoutes(mux)
+	s.suspectRoutes(mux)
 	s.controlsRoutes(mux)
 	s.objectiveRoutes(mux)
 	s.drillRoutes(mux)
-	s.reportRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, nil, fmt.Errorf("%w: the service does not know %s %s; is it another version than the command?", engine.ErrUsage, r.Method, r.URL.Path))
 	})

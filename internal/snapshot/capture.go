@@ -15,6 +15,7 @@ import (
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/snapshot/content"
 	"github.com/saypro/backupd/internal/source/postgres"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // capture reads the source into the repository, up to the commit. The source
@@ -40,7 +41,8 @@ func (k *taking) capture(ctx context.Context) (snap *repository.Snapshot, err er
 	defer func() { err = errors.Join(err, release()) }()
 
 	err = k.Repository.Write(ctx, func(ctx context.Context, w *repository.Writer) error {
-		snap, err = k.read(ctx, capture, w)
+		var now suspicion.Point
+		snap, now, err = k.read(ctx, capture, w)
 		if err != nil {
 			return err
 		}
@@ -49,13 +51,20 @@ func (k *taking) capture(ctx context.Context) (snap *repository.Snapshot, err er
 			return k.wrap("ending the capture", err)
 		}
 		crash.Point(crash.SnapshotReleased)
-		return k.commit(ctx, w, snap, scope)
+		next := k.judge(ctx, snap, now)
+		if err := k.commit(ctx, w, snap, scope); err != nil {
+			return err
+		}
+		k.remember(next, snap.ID)
+		return nil
 	})
 	return snap, err
 }
 
-// read copies everything that the capture holds.
-func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *repository.Writer) (*repository.Snapshot, error) {
+// read copies everything that the capture holds, and returns with it what it is
+// judged by.
+func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *repository.Writer) (*repository.Snapshot, suspicion.Point, error) {
+	now := suspicion.Point{}
 	point := capture.Point()
 	snap := &repository.Snapshot{
 		Function: k.fn.Name, RecoveryPoint: point.Time.UTC(), Started: k.result.Started,
@@ -63,7 +72,7 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 	}
 	var err error
 	if snap.Source, err = json.Marshal(point); err != nil {
-		return nil, err
+		return nil, now, err
 	}
 	data := newTables(k, capture, w)
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -73,22 +82,26 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 		snap.Observed = k.observe(groupCtx, capture)
 		return nil
 	})
+	group.Go(func() (err error) {
+		now.Canaries, err = k.canaries(groupCtx, capture)
+		return err
+	})
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, now, err
 	}
-	snap.Tables = data.stored
+	snap.Tables, now.Tables = data.stored, data.judged
 
 	// Sequences do not obey the snapshot: read last, they are at or ahead of
 	// every value in the tables.
 	sequences, err := capture.Sequences(ctx)
 	if err != nil {
-		return nil, err
+		return nil, now, err
 	}
 	if err := k.put(ctx, w, snap, content.Sequences, sequences); err != nil {
-		return nil, err
+		return nil, now, err
 	}
 	k.result.Notes = append(notes(capture), notObserved(snap.Observed)...)
-	return snap, nil
+	return snap, now, nil
 }
 
 // definitions stores what describes the tables rather than fills them.

@@ -2,7 +2,11 @@
 // source under one consistent view and writes what it read to the repository.
 package snapshot
 
-import "time"
+import (
+	"time"
+
+	"github.com/saypro/backupd/internal/suspicion"
+)
 
 // The states of a recovery point at one site.
 const (
@@ -54,6 +58,9 @@ type Result struct {
 	// Phases is the time spent in each phase, in seconds. Phases overlap, so
 	// their sum may exceed DurationSeconds.
 	Phases map[string]float64 `json:"phases,omitempty"`
+	// Suspect says what looks wrong in it, compared with the recovery point
+	// before; empty when nothing does.
+	Suspect []suspicion.Signal `json:"suspect,omitempty"`
 	// Notes are sentences for the operator about what was captured
 	// differently than might be expected: unlogged tables, foreign keys that
 	// leave the scope.

@@ -18,6 +18,7 @@ import (
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/rowhash"
 	"github.com/saypro/backupd/internal/source/postgres"
+	"github.com/saypro/backupd/internal/suspicion"
 )
 
 // tables copies the rows of all tables of a capture.
@@ -32,6 +33,8 @@ type tables struct {
 	mu    sync.Mutex
 	parts [][]repository.Part // of each table that is not finished
 	left  []int               // parts of each table that are still to come
+	// judged is what the finished tables are judged by.
+	judged map[string]suspicion.Table
 }
 
 // piece is one part of one table.
@@ -41,7 +44,7 @@ type piece struct {
 }
 
 func newTables(k *taking, capture *postgres.Capture, w *repository.Writer) *tables {
-	d := &tables{k: k, capture: capture, w: w, sources: capture.Tables()}
+	d := &tables{k: k, capture: capture, w: w, sources: capture.Tables(), judged: map[string]suspicion.Table{}}
 	d.stored = make([]repository.Table, len(d.sources))
 	d.parts = make([][]repository.Part, len(d.sources))
 	d.left = make([]int, len(d.sources))
@@ -146,9 +149,15 @@ func (d *tables) copyPart(ctx context.Context, table postgres.Table, part postgr
 // join makes one table of its parts.
 func (d *tables) join(table postgres.Table, parts []repository.Part) (repository.Table, error) {
 	var digest rowhash.Digest
+	var sample suspicion.Sampler
 	for _, p := range parts {
 		digest.Merge(p.Digest)
+		sample.Merge(p.Sample)
 	}
+	judged := suspicion.Table{Rows: digest.Rows, Columns: table.Columns, Digest: digest.String(), Sample: sample.Sample()}
+	d.mu.Lock()
+	d.judged[table.String()] = judged
+	d.mu.Unlock()
 	data, err := d.w.Join(parts...)
 	if err != nil {
 		return repository.Table{}, d.k.wrap("storing "+table.String(), err)

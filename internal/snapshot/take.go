@@ -84,6 +84,7 @@ func (k *taking) take(ctx context.Context) error {
 	k.result.Snapshot = snap.ID
 	k.result.RecoveryPoint = snap.RecoveryPoint
 	k.result.Rows = snap.Rows
+	k.result.Suspect = snap.Suspect
 	k.result.BytesRaw, k.result.BytesNew, k.result.BytesStored = snap.BytesRaw, snap.BytesNew, snap.BytesStored
 	for _, t := range snap.Tables {
 		k.result.Tables = append(k.result.Tables, Table{Name: t.Name, Rows: t.Rows, Digest: t.Digest, Bytes: t.Bytes})

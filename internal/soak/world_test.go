@@ -122,7 +122,7 @@ func (w *world) configureFor(file, data string) {
 	}
 	fmt.Fprintf(&text, "sources:\n  market: {kind: postgres, url: %q, connections: 3, max_snapshot_age: 10m}\nfunctions:\n", w.pg.URL())
 	for _, b := range w.books {
-		fmt.Fprintf(&text, "  %s: {source: market, schemas: [%s], rpo: 10s, rto: 1h%s}\n", b.function, b.function, w.keep)
+		fmt.Fprintf(&text, "  %s: {source: market, schemas: [%s], rpo: 10s, rto: 1h, suspect: {off: its rows come and go at random}%s}\n", b.function, b.function, w.keep)
 	}
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		w.t.Fatal(err)
