@@ -73,25 +73,25 @@ func BenchmarkThreeYears(b *testing.B) {
 	l, from, to := yearsOfRuns(b)
 	var h objective.History
 	b.Run("read", func(b *testing.B) {
-		before := processorTime(b)
+		before := spent(b)
 		for b.Loop() {
 			var err error
 			if h, err = History(l, "pay", from, to); err != nil {
 				b.Fatal(err)
 			}
 		}
-		b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "cpu-s/op")
+		b.ReportMetric((spent(b)-before).Seconds()/float64(b.N), "cpu-s/op")
 		if len(h.Runs) != benchDays*288 {
 			b.Fatalf("%d runs", len(h.Runs))
 		}
 	})
 	b.Run("judge", func(b *testing.B) {
 		var a objective.Assessment
-		before := processorTime(b)
+		before := spent(b)
 		for b.Loop() {
 			a = objective.Assess(h, from, to)
 		}
-		b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "cpu-s/op")
+		b.ReportMetric((spent(b)-before).Seconds()/float64(b.N), "cpu-s/op")
 		for _, f := range a.Views {
 			b.Logf("%v: max %v, p99 %v, attainment %.6f, %d violations", f.View, f.Maximum, f.P99, f.Attainment, len(f.Violations))
 		}
