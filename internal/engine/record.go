@@ -2,9 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -139,12 +136,8 @@ func policyInForce(cfg *config.Config) (*evidence.Policy, error) {
 			Checks: checkDigests(f.Checks),
 		}
 	}
-	text, err := json.Marshal(struct {
-		Sites     []string                              `json:"sites"`
-		Functions map[string]evidence.FunctionObjective `json:"functions"`
-	}{p.Sites, p.Functions})
-	sum := sha256.Sum256(text)
-	p.SHA256 = hex.EncodeToString(sum[:])
+	var err error
+	p.SHA256, err = p.Digest()
 	return p, err
 }
 

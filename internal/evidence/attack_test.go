@@ -248,6 +248,10 @@ func TestForgedRecords(t *testing.T) {
 			find(r, func(r Record) bool { return r.Day != nil }).Day.Date = "2026-10-31"
 			return r
 		}, FoundDay},
+		"a promise that was another": {func(r []Record) []Record {
+			find(r, func(r Record) bool { return r.Policy != nil }).Policy.Functions["payments"] = FunctionObjective{RPOSeconds: 86400}
+			return r
+		}, FoundVerdict},
 		"an anchor that nobody was given": {func(r []Record) []Record {
 			find(r, func(r Record) bool { return r.Anchor != nil }).Anchor.Root = Hash{1}.String()
 			return r

@@ -278,7 +278,7 @@ type Fault struct {
 
 // Policy is what was promised from here on.
 type Policy struct {
-	// SHA256 is of the JSON of Functions, so that the same promise is told once.
+	// SHA256 tells one promise from another: see [Policy.Digest].
 	SHA256    string                       `json:"sha256"`
 	Sites     []string                     `json:"sites"`
 	Functions map[string]FunctionObjective `json:"functions"`

@@ -50,6 +50,9 @@ func (v *verifier) ended(seq uint64, r *Record) {
 func (v *verifier) specifics(seq uint64, r *Record) {
 	switch {
 	case r.Policy != nil:
+		if sum, err := r.Policy.Digest(); err != nil || sum != r.Policy.SHA256 {
+			v.found(&seq, FoundVerdict, "it gives its promise the digest %s, and that is %s", r.Policy.SHA256, sum)
+		}
 		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions})
 	case r.Anchor != nil:
 		v.anchor(seq, r)

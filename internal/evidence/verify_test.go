@@ -106,7 +106,11 @@ func (l *life) day(t testing.TB, function string, first uint64) {
 func full(t testing.TB) *life {
 	t.Helper()
 	l := newLife(t)
-	l.note(t, Record{Act: ActPolicy, Policy: &Policy{SHA256: digest, Sites: []string{"cloud"}, Functions: map[string]FunctionObjective{"payments": {RPOSeconds: 300}}}})
+	promise := &Policy{Sites: []string{"cloud"}, Functions: map[string]FunctionObjective{"payments": {RPOSeconds: 300}}}
+	var err error
+	promise.SHA256, err = promise.Digest()
+	must(t, promise, err)
+	l.note(t, Record{Act: ActPolicy, Policy: promise})
 	l.hours(t, 2)
 	l.anchor(t)
 	passed := l.proof(t, Done, goodProof())
