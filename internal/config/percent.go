@@ -36,6 +36,15 @@ func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 // MarshalText writes the share as [Percent.String] does.
 func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
+// UnmarshalText reads what MarshalText writes, 0% for what is not set included.
+func (p *Percent) UnmarshalText(text []byte) (err error) {
+	if *p = 0; string(text) == p.String() {
+		return nil
+	}
+	*p, err = ParsePercent(string(text))
+	return err
+}
+
 func (d *decoder) percent(path string, n ast.Node, v reflect.Value) {
 	s, ok := d.expanded(path, n, "a share such as 50%", false)
 	if !ok {

@@ -160,12 +160,17 @@ func TestCorruptObjects(t *testing.T) {
 	w.fails(3, []string{"status"}, "cloud", "damaged", "p/")
 	target := w.pg.URLOf("from_onsite")
 	w.must(0, "restore", "payments", "--to", target)
+	// What these met is put right from the other site, so it is damaged again.
+	w.must(0, "sync")
+	for _, p := range packs {
+		w.damage(p)
+	}
 	w.fails(1, []string{"restore", "payments", "--to", w.pg.URLOf("from_cloud"), "--from", "cloud"}, "payments", "cloud", "p/")
 	if n := w.pg.Value(t, "SELECT count(*) FROM pg_database WHERE datname LIKE 'from_cloud%'"); n != "0" {
 		t.Errorf("a restore that failed left %s databases", n)
 	}
-	// What the proof met is put right from the other site. A look that does not
-	// go as deep as the red proof did not take it back.
+	// What the restore met is put right, too. A look that does not go as deep as
+	// the red proof did not take it back.
 	w.must(0, "sync")
 	w.must(0, "verify", "payments", "--from", "cloud", "--level", "L0")
 	w.fails(3, []string{"status"}, "cloud", "p/")
