@@ -12,7 +12,7 @@ LDFLAGS := -X main.version=$(VERSION)
 TOOLS := .cache/bin
 
 # Tests run against a deadline: one that hangs is a failure, not a wait.
-TEST_DEADLINE := 1500
+TEST_DEADLINE := 2100
 PACKAGE_DEADLINE := 15m
 
 .PHONY: help
