@@ -21,7 +21,7 @@ func (f *fixture) crash(t *testing.T) *proof {
 	t.Helper()
 	ctx := t.Context()
 	p := &proof{
-		Verifier: f.Verifier, req: Request{Function: "payments", From: "onsite"}, phases: progress.NewPhases(f.Clock),
+		Verifier: f.Verifier, Repository: f.Verifier.Repository, req: Request{Function: "payments", From: "onsite"}, phases: progress.NewPhases(f.Clock),
 	}
 	err := p.prepare(ctx)
 	if err == nil {
