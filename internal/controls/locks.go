@@ -3,6 +3,7 @@ package controls
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/saypro/backupd/internal/storage"
@@ -112,11 +113,25 @@ func (c *replica) horizon(later time.Duration) finding {
 type feignedLock struct {
 	storage.Store
 	deletes  storage.Store // of the same place, with the right to
-	ends     map[string]storage.Retention
 	states   bool          // what was asked for
 	sooner   time.Duration // the retentions end so much before that
 	refuses  bool          // deletions
 	shortens bool          // retentions, when asked
+
+	mu   sync.Mutex
+	ends map[string]storage.Retention
+}
+
+func (f *feignedLock) end(name string) storage.Retention {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ends[name]
+}
+
+func (f *feignedLock) setEnd(name string, r storage.Retention) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ends[name] = r
 }
 
 var (
@@ -132,28 +147,28 @@ func (f *feignedLock) Put(ctx context.Context, o storage.Object) error {
 		return err
 	}
 	if f.states && asked != (storage.Retention{}) {
-		f.ends[o.Name] = storage.Retention{Mode: asked.Mode, Until: asked.Until.Add(-f.sooner)}
+		f.setEnd(o.Name, storage.Retention{Mode: asked.Mode, Until: asked.Until.Add(-f.sooner)})
 	}
 	return nil
 }
 
 // Retention implements [storage.Locker].
 func (f *feignedLock) Retention(_ context.Context, name string) (storage.Retention, error) {
-	return f.ends[name], nil
+	return f.end(name), nil
 }
 
 // Retain implements [storage.Locker].
 func (f *feignedLock) Retain(_ context.Context, name string, r storage.Retention) error {
-	if r.Until.Before(f.ends[name].Until) && !f.shortens {
+	if r.Until.Before(f.end(name).Until) && !f.shortens {
 		return f.locked("retain", name)
 	}
-	f.ends[name] = r
+	f.setEnd(name, r)
 	return nil
 }
 
 // Purge implements [storage.Purger].
 func (f *feignedLock) Purge(ctx context.Context, name string) error {
-	if f.refuses && f.ends[name] != (storage.Retention{}) {
+	if f.refuses && f.end(name) != (storage.Retention{}) {
 		return f.locked("purge", name)
 	}
 	return storage.Purge(ctx, f.deletes, name)

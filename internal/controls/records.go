@@ -116,10 +116,14 @@ func (c *replica) newLife() (*life, error) {
 	if l.Log, err = evidence.Open(evidence.Options{Store: c.catalog, Signer: signer, Clock: l, Program: "negative control"}); err != nil {
 		return nil, err
 	}
-	_, err = l.Note(evidence.Record{Act: evidence.ActPolicy, Policy: &evidence.Policy{
-		SHA256: strings.Repeat("0", 64), Sites: []string{c.Site},
+	promise := &evidence.Policy{
+		Sites:     []string{c.Site},
 		Functions: map[string]evidence.FunctionObjective{function: {RPOSeconds: (2 * time.Hour).Seconds(), RTOSeconds: time.Hour.Seconds(), Source: database}},
-	}})
+	}
+	if promise.SHA256, err = promise.Digest(); err != nil {
+		return nil, err
+	}
+	_, err = l.Note(evidence.Record{Act: evidence.ActPolicy, Policy: promise})
 	return l, err
 }
 
