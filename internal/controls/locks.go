@@ -26,22 +26,22 @@ func lockFaults() []fault {
 		{
 			id: "lock-never-applied", expected: byTamperTest, naming: "the site states",
 			planted: "the site takes objects with a retention and applies none",
-			try:     tampered(feignedLock{}),
+			try:     tampered(&feignedLock{}),
 		},
 		{
 			id: "lock-expired", expected: byTamperTest, naming: "the site states",
 			planted: "the retention at the site ends before the one that was asked for",
-			try:     tampered(feignedLock{states: true, sooner: time.Hour, refuses: true}),
+			try:     tampered(&feignedLock{states: true, sooner: time.Hour, refuses: true}),
 		},
 		{
 			id: "lock-not-binding", expected: byTamperTest, naming: "could be deleted",
 			planted: "the site states the retention that was asked for, and deletes the object when it is told to",
-			try:     tampered(feignedLock{states: true}),
+			try:     tampered(&feignedLock{states: true}),
 		},
 		{
 			id: "lock-shortened", expected: byTamperTest, naming: "could be shortened",
 			planted: "the site refuses the deletion, and lets the retention be shortened first",
-			try:     tampered(feignedLock{states: true, refuses: true, shortens: true}),
+			try:     tampered(&feignedLock{states: true, refuses: true, shortens: true}),
 		},
 		{
 			id: "lock-not-extended", expected: byHorizon, naming: "can be deleted from",
@@ -73,10 +73,10 @@ func lockFaults() []fault {
 }
 
 // tampered is the test that 'backupd check' makes of a site with a lock.
-func tampered(lock feignedLock) func(context.Context, *replica) (finding, error) {
+func tampered(lock *feignedLock) func(context.Context, *replica) (finding, error) {
 	return func(ctx context.Context, c *replica) (finding, error) {
 		lock.Store, lock.deletes, lock.ends = c.tested.Store, deleter(c.tested), map[string]storage.Retention{}
-		result, err := storage.TamperTest(ctx, &lock, storage.Compliance, c.Clock)
+		result, err := storage.TamperTest(ctx, lock, storage.Compliance, c.Clock)
 		if err != nil {
 			return finding{}, err
 		}
