@@ -138,12 +138,14 @@ func (l *Log) read(sequence uint64) (Record, error) {
 	return r, err
 }
 
+// decodeRecord reads a record of a log whose records were checked when they were
+// taken in: how each is written is not looked at again.
 func decodeRecord(sealed []byte) (Record, error) {
 	e, err := unseal(sealed)
 	if err != nil {
 		return Record{}, err
 	}
-	s, err := decodeStatement(e.payload)
+	s, err := parseStatement(e.payload)
 	if err != nil {
 		return Record{}, err
 	}

@@ -83,16 +83,25 @@ func encodeStatement(r *Record, origin string, before tlog.Hash) ([]byte, error)
 // encoding the same statement gives: no field that is unknown, twice there or
 // differently written can mean one thing to this reader and another to the next.
 func decodeStatement(payload []byte) (*statement, error) {
+	s, err := parseStatement(payload)
+	if err != nil {
+		return nil, err
+	}
+	again, err := json.Marshal(s)
+	if err != nil || !bytes.Equal(again, payload) {
+		return nil, fmt.Errorf("%w: it is not written in the one way that is taken", ErrRecord)
+	}
+	return s, nil
+}
+
+// parseStatement reads a statement that was checked when it was taken in.
+func parseStatement(payload []byte) (*statement, error) {
 	s := &statement{}
 	if err := json.Unmarshal(payload, s); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	if s.Type != statementType || s.PredicateType != predicatePrefix+string(s.Predicate.Act) || len(s.Subject) != 1 {
 		return nil, fmt.Errorf("%w: %q about %q is not a statement of this log", ErrRecord, s.Type, s.PredicateType)
-	}
-	again, err := json.Marshal(s)
-	if err != nil || !bytes.Equal(again, payload) {
-		return nil, fmt.Errorf("%w: it is not written in the one way that is taken", ErrRecord)
 	}
 	return s, nil
 }
