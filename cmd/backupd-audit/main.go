@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/pflag"
 
@@ -30,9 +29,6 @@ is wrong: each finding names the record and says what it means.
 `
 
 func main() {
-	// A check makes much that lives shortly and ends soon: memory is cheaper here
-	// than time.
-	debug.SetGCPercent(400)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
