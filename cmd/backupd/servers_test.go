@@ -14,7 +14,7 @@ import (
 // onServers are the scripts that get a database and two sites on real servers:
 // $MARKET is the URL of the database, $ONSITE and $CLOUD stand for a site in a
 // configuration, $CLOUD_FILES is the folder with the objects of the second.
-var onServers = []string{"sites", "space", "scrub", "controls", "objectives", "suspect"}
+var onServers = []string{"sites", "space", "scrub", "controls", "objectives", "suspect", "audit"}
 
 type database struct{}
 
