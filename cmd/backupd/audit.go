@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,10 +114,10 @@ Nothing in it is secret, and no row of anybody's data.`,
 			}
 			var req engine.BundleRequest
 			var err1, err2 error
-			req.Since, err1 = parseDay("--from", from)
-			req.Until, err2 = parseDay("--to", to)
+			req.Since, err1 = boundary("--from", from)
+			req.Until, err2 = boundary("--to", to)
 			if err := errors.Join(err1, err2); err != nil {
-				return err
+				return usageError(cmd, err)
 			}
 			about, err := a.writeBundle(cmd.Context(), req, out)
 			return a.answer(something(about, about.Format != ""), err, func() error {
@@ -157,19 +156,6 @@ func (a *app) writeBundle(ctx context.Context, req engine.BundleRequest, path st
 		return evidence.About{}, errors.Join(err, os.Remove(path))
 	}
 	return about, nil
-}
-
-// parseDay reads the edge of a period: a UTC day, or a time with its offset.
-func parseDay(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%w: %s %q: write a UTC day, 2026-10-01, or a time with its offset, 2026-10-01T00:00:00Z", engine.ErrUsage, flag, text)
 }
 
 func newAuditVerify(a *app) *cobra.Command {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,30 +65,11 @@ func objectivesRequest(names []string, from, to string) (req engine.ObjectivesRe
 	if len(names) > 0 {
 		req.Function = names[0]
 	}
-	if req.From, err = instant("--from", from); err != nil {
+	if req.From, err = boundary("--from", from); err != nil {
 		return req, err
 	}
-	req.To, err = instant("--to", to)
+	req.To, err = boundary("--to", to)
 	return req, err
-}
-
-// instant reads a time that bounds a period; none is the zero time. A day alone
-// is its begin.
-func instant(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	for _, layout := range append([]string{time.DateOnly}, atLayouts...) {
-		if err == nil {
-			break
-		}
-		at, err = time.ParseInLocation(layout, text, time.UTC)
-	}
-	if err != nil {
-		return at, fmt.Errorf("%s %q: write it as 2006-01-02, \"2006-01-02 15:04\" or \"2006-01-02 15:04:05\", all UTC, or as RFC 3339 with its offset", flag, text)
-	}
-	return at.UTC(), nil
 }
 
 // objectivesOutcome is an error when a promise is not being kept, cannot be, or

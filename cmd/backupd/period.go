@@ -63,8 +63,12 @@ func quarter(text string) (from, to time.Time, err error) {
 	return from, from.AddDate(0, 3, 0), nil
 }
 
-// boundary reads a time that bounds a period. A day alone is its begin.
+// boundary reads a time that bounds a period; none is the zero time. A day alone
+// is its begin.
 func boundary(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	for _, layout := range append([]string{time.DateOnly}, atLayouts...) {
 		if err == nil {
