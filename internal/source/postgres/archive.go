@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -109,6 +110,22 @@ func (a *archive) where(match func(*entry) bool) idSet {
 		}
 	}
 	return ids
+}
+
+// needing adds to ids those among others that need one of them, directly or by
+// way of another.
+func (a *archive) needing(ids, among idSet) idSet {
+	all := maps.Clone(ids)
+	for grown := true; grown; {
+		grown = false
+		for i := range a.entries {
+			e := &a.entries[i]
+			if among[e.id] && !all[e.id] && slices.ContainsFunc(e.needs, func(id int) bool { return all[id] }) {
+				all[e.id], grown = true, true
+			}
+		}
+	}
+	return all
 }
 
 // withNotes adds to ids the comments, rights and labels of those objects.

@@ -50,8 +50,17 @@ func (t *Target) finish(ctx context.Context, a *archive, c choice, jobs int, out
 	}
 	foreign := a.withNotes(a.where(func(e *entry) bool { return rest[e.id] && e.kind == "FK CONSTRAINT" }))
 	maps.DeleteFunc(rest, func(id int, _ bool) bool { return foreign[id] })
+	attached := a.needing(a.where(func(e *entry) bool { return rest[e.id] && e.kind == "INDEX ATTACH" }), rest)
+	maps.DeleteFunc(rest, func(id int, _ bool) bool { return attached[id] })
 	if err := t.restore(ctx, a, postData, rest, jobs); err != nil {
 		return nil, err
+	}
+	// From one session: of two that attach at once, one to a part and the other
+	// that part to the whole, neither sees that the whole has become valid.
+	if len(attached) > 0 {
+		if err := t.restore(ctx, a, postData, attached, 1); err != nil {
+			return nil, err
+		}
 	}
 	t.mu.Lock()
 	g := t.globals
