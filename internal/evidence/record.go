@@ -284,6 +284,8 @@ type Policy struct {
 	SHA256    string                       `json:"sha256"`
 	Sites     []string                     `json:"sites"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	// Anchors are the seconds between two anchors of the log, by to whom.
+	Anchors map[string]float64 `json:"anchors,omitempty"`
 }
 
 // FunctionObjective is what is promised of one function.
@@ -351,14 +353,22 @@ type Alive struct {
 	SinceSequence uint64 `json:"since_sequence"`
 }
 
-// Anchor tells that a checkpoint was given to somebody outside.
+// Anchor tells that a checkpoint was given to somebody outside, or that a site
+// is known to hold the log up to there.
 type Anchor struct {
-	// To is "site cloud", "mail audit@…" or "timestamp …".
+	// To is "site cloud", "mail audit@…" or "timestamp https://…".
 	To   string `json:"to"`
 	Size uint64 `json:"size"`
 	Root string `json:"root"` // base64, as in the checkpoint
-	// Token is what the other side answered, if anything.
+	// Token is what the other side answered, if anything: of a time stamp, the
+	// token of RFC 3161, DER, of the SHA-256 of the text of the checkpoint, see
+	// [Checkpoint.Text].
 	Token []byte `json:"token,omitempty"`
+	// Locked, of a site, is until when nobody can delete what it holds of the
+	// log up to there; zero when it is not locked.
+	Locked time.Time `json:"locked,omitzero"`
+	// Checkpoint, of a site, is the signed one.
+	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
 // Day is what the records First to Next-1 say of one function, in short: a
