@@ -15,7 +15,7 @@ import (
 
 const help = `backupd-audit checks an evidence bundle of backupd.
 
-  backupd-audit FILE --key PUBLIC-KEY [--head FILE] [--json]
+  backupd-audit FILE --key PUBLIC-KEY [--head FILE] [--tsa-roots FILE] [--json]
 
 It needs no network, no configuration and nothing of the program that wrote the
 bundle. All trust comes from the key, and from checkpoints if you have any: both
@@ -41,6 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.Usage = func() { _, _ = fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
 	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
 	flags.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that you were given; may be repeated")
+	flags.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
 	asJSON := flags.Bool("json", false, "print one JSON document")
 	err := flags.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) {

@@ -187,7 +187,9 @@ what it means.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
 	f.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that was given out earlier, to compare with; may be repeated")
+	f.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
 	_ = cmd.MarkFlagFilename("head")
+	_ = cmd.MarkFlagFilename("tsa-roots")
 	complete(cmd, "key")
 	return cmd
 }

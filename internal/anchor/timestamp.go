@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/saypro/backupd/internal/stamp"
+	"github.com/saypro/backupd/internal/rfc3161"
 )
 
 // Authority is a time-stamping authority that is asked over HTTP: RFC 3161,
@@ -27,41 +27,41 @@ const stampPatience = 30 * time.Second
 
 // Stamp has the time stamped at which a text was there, of which only the SHA-256
 // is sent. When it returns without an error, the answer has been checked.
-func (a Authority) Stamp(ctx context.Context, text []byte) (stamp.Stamp, error) {
+func (a Authority) Stamp(ctx context.Context, text []byte) (rfc3161.Stamp, error) {
 	s, err := a.stamp(ctx, text)
 	if err != nil {
-		return stamp.Stamp{}, fmt.Errorf("have a time stamp from %s: %w", a.URL, err)
+		return rfc3161.Stamp{}, fmt.Errorf("have a time stamp from %s: %w", a.URL, err)
 	}
 	return s, nil
 }
 
-func (a Authority) stamp(ctx context.Context, text []byte) (stamp.Stamp, error) {
+func (a Authority) stamp(ctx context.Context, text []byte) (rfc3161.Stamp, error) {
 	nonce, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 63))
 	if err != nil {
-		return stamp.Stamp{}, err
+		return rfc3161.Stamp{}, err
 	}
-	question, err := stamp.Request(text, nonce)
+	question, err := rfc3161.Request(text, nonce)
 	if err != nil {
-		return stamp.Stamp{}, err
+		return rfc3161.Stamp{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stampPatience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.URL, bytes.NewReader(question))
 	if err != nil {
-		return stamp.Stamp{}, err
+		return rfc3161.Stamp{}, err
 	}
 	req.Header.Set("Content-Type", "application/timestamp-query")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return stamp.Stamp{}, err
+		return rfc3161.Stamp{}, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
 	if resp.StatusCode != http.StatusOK {
-		return stamp.Stamp{}, fmt.Errorf("%w: HTTP status %s", stamp.ErrRefused, resp.Status)
+		return rfc3161.Stamp{}, fmt.Errorf("%w: HTTP status %s", rfc3161.ErrRefused, resp.Status)
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, stamp.MaxToken+1))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, rfc3161.MaxToken+1))
 	if err != nil {
-		return stamp.Stamp{}, err
+		return rfc3161.Stamp{}, err
 	}
-	return stamp.Open(answer, text, nonce, a.Roots)
+	return rfc3161.Open(answer, text, nonce, a.Roots)
 }

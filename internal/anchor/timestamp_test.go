@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saypro/backupd/internal/stamp"
+	"github.com/saypro/backupd/internal/rfc3161"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -20,7 +20,7 @@ func authority(t *testing.T) (*testenv.TimeStamps, Authority) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots, err := stamp.Roots(text)
+	roots, err := rfc3161.Roots(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,22 +38,22 @@ func TestTimeStamp(t *testing.T) {
 	if got.Time.Before(before) || got.Time.After(time.Now().Add(time.Second)) || got.Accuracy != time.Second || got.Authority != "CN=clock on loopback" {
 		t.Errorf("%+v", got)
 	}
-	again, trusted, err := stamp.Check(got.Token, text, a.Roots)
+	again, trusted, err := rfc3161.Check(got.Token, text, a.Roots)
 	if err != nil || !trusted || !again.Time.Equal(got.Time) {
 		t.Errorf("%+v, %t, %v", again, trusted, err)
 	}
-	if _, trusted, err := stamp.Check(got.Token, text, nil); err != nil || trusted {
+	if _, trusted, err := rfc3161.Check(got.Token, text, nil); err != nil || trusted {
 		t.Errorf("without roots: trusted %t, %v", trusted, err)
 	}
-	if _, _, err := stamp.Check(got.Token, []byte("log\n8\nroot\n"), nil); !errors.Is(err, stamp.ErrImprint) {
+	if _, _, err := rfc3161.Check(got.Token, []byte("log\n8\nroot\n"), nil); !errors.Is(err, rfc3161.ErrImprint) {
 		t.Errorf("of another text: %v", err)
 	}
-	if _, trusted, err := stamp.Check(got.Token, text, x509.NewCertPool()); trusted || !errors.Is(err, stamp.ErrUntrusted) {
+	if _, trusted, err := rfc3161.Check(got.Token, text, x509.NewCertPool()); trusted || !errors.Is(err, rfc3161.ErrUntrusted) {
 		t.Errorf("with other roots: trusted %t, %v", trusted, err)
 	}
 	changed := append([]byte{}, got.Token...)
 	changed[len(changed)-1] ^= 1
-	if _, _, err := stamp.Check(changed, text, nil); !errors.Is(err, stamp.ErrToken) {
+	if _, _, err := rfc3161.Check(changed, text, nil); !errors.Is(err, rfc3161.ErrToken) {
 		t.Errorf("with a changed signature: %v", err)
 	}
 }
@@ -64,11 +64,11 @@ func TestTimeStampsThatDoNotCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	for how, want := range map[testenv.Stamping]error{
-		testenv.StampsNothing:  stamp.ErrRefused,
-		testenv.StampsUnavail:  stamp.ErrRefused,
-		testenv.StampsGarbage:  stamp.ErrToken,
-		testenv.StampsOther:    stamp.ErrImprint,
-		testenv.StampsAsServer: stamp.ErrRefused, // OpenSSL itself does not stamp with it
+		testenv.StampsNothing:  rfc3161.ErrRefused,
+		testenv.StampsUnavail:  rfc3161.ErrRefused,
+		testenv.StampsGarbage:  rfc3161.ErrToken,
+		testenv.StampsOther:    rfc3161.ErrImprint,
+		testenv.StampsAsServer: rfc3161.ErrRefused, // OpenSSL itself does not stamp with it
 	} {
 		s.Answer(how)
 		if got, err := a.Stamp(t.Context(), []byte("now")); !errors.Is(err, want) {
@@ -76,12 +76,12 @@ func TestTimeStampsThatDoNotCount(t *testing.T) {
 		}
 	}
 	s.Answer(testenv.StampsAgain)
-	if _, err := a.Stamp(t.Context(), []byte("before")); !errors.Is(err, stamp.ErrNonce) {
+	if _, err := a.Stamp(t.Context(), []byte("before")); !errors.Is(err, rfc3161.ErrNonce) {
 		t.Errorf("an answer of before: %v", err)
 	}
 	s.Answer(testenv.StampsWell)
 	stranger := Authority{URL: s.URL, Roots: x509.NewCertPool()}
-	if _, err := stranger.Stamp(t.Context(), []byte("now")); !errors.Is(err, stamp.ErrUntrusted) {
+	if _, err := stranger.Stamp(t.Context(), []byte("now")); !errors.Is(err, rfc3161.ErrUntrusted) {
 		t.Errorf("an authority that is not trusted: %v", err)
 	}
 	s.Answer(testenv.StampsNever)

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/rfc3161"
 )
 
 var (
@@ -33,6 +35,9 @@ type Request struct {
 	File  string
 	Keys  []string // public keys, as text
 	Heads []string // files with checkpoints
+	// TSARoots are files with the certificates, PEM, of the time-stamping
+	// authorities that are trusted.
+	TSARoots []string
 }
 
 // Check checks a bundle. With an error that matches [ErrWrong] there is a
@@ -42,6 +47,7 @@ func Check(req Request) (*evidence.Verification, error) {
 	// than time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var o evidence.VerifyOptions
+	var err error
 	for _, text := range req.Keys {
 		k, err := evidence.ParsePublicKey(text)
 		if err != nil {
@@ -58,6 +64,9 @@ func Check(req Request) (*evidence.Verification, error) {
 			return nil, err
 		}
 		o.Heads = append(o.Heads, head)
+	}
+	if o.Stampers, err = stampers(req.TSARoots); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(req.File)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,6 +93,25 @@ func Check(req Request) (*evidence.Verification, error) {
 		return v, fmt.Errorf("%w: %s: %d findings", ErrWrong, req.File, len(v.Findings)+v.More)
 	}
 	return v, nil
+}
+
+// stampers reads the roots of time-stamping authorities; nil when none is trusted.
+func stampers(files []string) (*x509.CertPool, error) {
+	var all []byte
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --tsa-roots: %w", ErrUsage, err)
+		}
+		if _, err := rfc3161.Roots(text); err != nil {
+			return nil, fmt.Errorf("%w: --tsa-roots: %s: %w", ErrUsage, path, err)
+		}
+		all = append(append(all, text...), '\n')
+	}
+	if len(files) == 0 {
+		return nil, nil //nolint:nilnil // none is
+	}
+	return rfc3161.Roots(all)
 }
 
 // readHead reads a checkpoint out of a file: the note alone, or a mail that has
@@ -193,6 +221,9 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 			checked = "before this period, not compared"
 		}
 		fmt.Fprintf(b, "  record %d, %s: %s was given %d records (%s)\n", a.Record, stamp(a.Time), a.To, a.Size, checked)
+		if shows := a.Anchored(); shows != "" {
+			fmt.Fprintf(b, "      %s\n", shows)
+		}
 	}
 }
 

@@ -51,9 +51,12 @@ func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 }
 
 // WriteEvidence writes a bundle of the evidence log.
-func (e *Engine) WriteEvidence(_ context.Context, req BundleRequest, w io.Writer) error {
+func (e *Engine) WriteEvidence(ctx context.Context, req BundleRequest, w io.Writer) error {
 	if !req.Until.IsZero() && !req.Since.Before(req.Until) {
 		return fmt.Errorf("%w: a period from %s to %s holds nothing", ErrUsage, req.Since.Format(time.RFC3339), req.Until.Format(time.RFC3339))
+	}
+	if err := e.tellHeldNow(ctx); err != nil {
+		return err
 	}
 	_, err := e.evidence.WriteBundle(w, req.Since, req.Until)
 	return err

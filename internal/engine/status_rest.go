@@ -29,6 +29,9 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 	if reason := e.clockReason(); reason != "" {
 		s.Reasons = append(s.Reasons, reason)
 	}
+	if err := e.statusOfAnchors(s); err != nil {
+		return err
+	}
 	s.Spool = e.spool()
 	if reason := spoolReason(s.Spool); reason != "" {
 		s.Reasons = append(s.Reasons, reason)

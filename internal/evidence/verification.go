@@ -74,6 +74,7 @@ const (
 	FoundVerdict    FindingKind = "verdict"
 	FoundDay        FindingKind = "day"
 	FoundAnchor     FindingKind = "anchor"
+	FoundStamp      FindingKind = "stamp"
 	FoundRoot       FindingKind = "root"
 	FoundHead       FindingKind = "head"
 )
@@ -92,6 +93,7 @@ var meanings = map[FindingKind]string{
 	FoundVerdict:    "the program drew a conclusion that its own figures do not bear out",
 	FoundDay:        "the summary of the day says other than its records: reports that rest on it are wrong",
 	FoundAnchor:     "what was given to somebody outside is not what the log holds: one of the two was changed",
+	FoundStamp:      "the time stamp does not bear out when the log was written: records were dated back or ahead, the clock was wrong, or nobody gave the stamp",
 	FoundRoot:       "the records are not those that the checkpoint was signed for: some were changed, removed or added",
 	FoundHead:       "the checkpoint that you were given and this bundle do not belong to one history: the log was cut, or there are two",
 }
@@ -137,6 +139,19 @@ type AnchorGiven struct {
 	Root   string    `json:"root"`
 	// Checked is false when the bundle does not hold what it takes.
 	Checked bool `json:"checked"`
+	// Stamp is what a time stamp says whose signature fits.
+	Stamp *StampSeen `json:"stamp,omitempty"`
+	// Locked, of a site, is until when nobody can delete what it holds.
+	Locked time.Time `json:"locked,omitzero"`
+}
+
+// StampSeen is a time stamp by a third party.
+type StampSeen struct {
+	Time      time.Time `json:"time"`
+	Authority string    `json:"authority"`
+	// Trusted is true when its certificates lead to a root that was given with
+	// --tsa-roots. Otherwise anybody may have made it.
+	Trusted bool `json:"trusted"`
 }
 
 // Stretch is a time without records.

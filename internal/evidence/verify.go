@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,9 @@ type VerifyOptions struct {
 	Keys []PublicKey
 	// Heads are signed checkpoints that were obtained by another way.
 	Heads [][]byte
+	// Stampers are the roots of the time-stamping authorities that are trusted;
+	// nil means that none is, and that whose stamps they are is not checked.
+	Stampers *x509.CertPool
 }
 
 const (
@@ -58,10 +62,11 @@ func Verify(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
 
 // verifier is the check of one bundle under way.
 type verifier struct {
-	bundle *bundleFile
-	given  []PublicKey
-	heads  [][]byte
-	out    *Verification
+	bundle   *bundleFile
+	given    []PublicKey
+	heads    [][]byte
+	stampers *x509.CertPool
+	out      *Verification
 
 	tree    *tree
 	keys    keychain
@@ -90,7 +95,7 @@ type span struct {
 
 func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 	return &verifier{
-		bundle: b, given: o.Keys, heads: o.Heads,
+		bundle: b, given: o.Keys, heads: o.Heads, stampers: o.Stampers,
 		out: &Verification{
 			Origin: b.about.Origin, From: b.about.From, To: b.about.To, Size: b.about.Size,
 			Findings: []Finding{}, Keys: []KeyUse{}, Acts: map[string]int{},

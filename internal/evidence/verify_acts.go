@@ -65,20 +65,6 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 	}
 }
 
-func (v *verifier) anchor(seq uint64, r *Record) {
-	a := AnchorGiven{Record: seq, Time: r.Time, To: r.Anchor.To, Size: r.Anchor.Size, Root: r.Anchor.Root}
-	switch {
-	case a.Size > seq:
-		v.found(&seq, FoundAnchor, "it says that %s was given a checkpoint of %d records, which were not there yet", a.To, a.Size)
-	case a.Size >= v.out.From:
-		root, err := v.tree.root(a.Size)
-		if a.Checked = err == nil; a.Checked && root.String() != a.Root {
-			v.found(&seq, FoundAnchor, "it says that %s was given the root %s of %d records, and these have %s", a.To, a.Root, a.Size, root)
-		}
-	}
-	v.out.Anchors = append(v.out.Anchors, a)
-}
-
 // day derives the summary of a day again.
 func (v *verifier) day(seq uint64, r *Record) {
 	d := r.Day

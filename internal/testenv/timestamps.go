@@ -211,7 +211,6 @@ func (s *TimeStamps) reply(question []byte, how Stamping) ([]byte, error) {
 	if err := os.WriteFile(asked, question, 0o600); err != nil {
 		return nil, err
 	}
-	//nolint:gosec // its arguments are files of this test
 	said, err := exec.Command("openssl", "ts", "-reply", "-config", s.file(conf), "-section", "tsa", "-queryfile", asked,
 		"-signer", s.file(signer+".pem"), "-inkey", s.file(signer+".key"), "-chain", s.RootsFile, "-out", answered).CombinedOutput()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package stamp asks for and checks time stamps by a third party: RFC 3161,
+// Package rfc3161 asks for and checks time stamps by a third party: RFC 3161,
 // Internet X.509 Public Key Infrastructure Time-Stamp Protocol.
-package stamp
+package rfc3161
 
 import (
 	"crypto"

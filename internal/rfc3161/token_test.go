@@ -1,4 +1,4 @@
-package stamp_test
+package rfc3161_test
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/saypro/backupd/internal/stamp"
+	"github.com/saypro/backupd/internal/rfc3161"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -22,11 +22,11 @@ func TestWhoStampedIsJudgedAsOfThen(t *testing.T) {
 		want error
 	}{
 		"as it should":                    {noon, testenv.StampsWell, nil},
-		"before the certificate was good": {time.Date(2019, 12, 31, 0, 0, 0, 0, time.UTC), testenv.StampsWell, stamp.ErrUntrusted},
-		"a certificate for a web server":  {noon, testenv.StampsAsServer, stamp.ErrUntrusted},
+		"before the certificate was good": {time.Date(2019, 12, 31, 0, 0, 0, 0, time.UTC), testenv.StampsWell, rfc3161.ErrUntrusted},
+		"a certificate for a web server":  {noon, testenv.StampsAsServer, rfc3161.ErrUntrusted},
 	} {
 		token := s.Token(t, text, try.at, try.how)
-		got, trusted, err := stamp.Check(token, text, s.Roots())
+		got, trusted, err := rfc3161.Check(token, text, s.Roots())
 		if !errors.Is(err, try.want) || trusted != (try.want == nil) || !got.Time.Equal(try.at) {
 			t.Errorf("%s: %+v, trusted %t, %v", name, got, trusted, err)
 		}
@@ -39,11 +39,11 @@ func TestRoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if roots, err := stamp.Roots(text); err != nil || !roots.Equal(s.Roots()) {
+	if roots, err := rfc3161.Roots(text); err != nil || !roots.Equal(s.Roots()) {
 		t.Error(err)
 	}
 	for _, bad := range [][]byte{nil, []byte("x"), bytes.Replace(text, []byte("MII"), []byte("AAA"), 1)} {
-		if _, err := stamp.Roots(bad); !errors.Is(err, stamp.ErrRoots) {
+		if _, err := rfc3161.Roots(bad); !errors.Is(err, rfc3161.ErrRoots) {
 			t.Errorf("%.20q: %v", bad, err)
 		}
 	}
@@ -58,7 +58,7 @@ func FuzzToken(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte{0x30, 0x80, 0, 0})
 	f.Fuzz(func(t *testing.T, token []byte) {
-		got, trusted, err := stamp.Check(token, text, s.Roots())
+		got, trusted, err := rfc3161.Check(token, text, s.Roots())
 		if err == nil && (!trusted || !got.Time.Equal(noon)) {
 			t.Errorf("%+v", got)
 		}

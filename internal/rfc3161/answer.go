@@ -1,4 +1,4 @@
-package stamp
+package rfc3161
 
 import (
 	"encoding/asn1"
