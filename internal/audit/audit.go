@@ -38,6 +38,8 @@ type Request struct {
 	// TSARoots are files with the certificates, PEM, of the time-stamping
 	// authorities that are trusted.
 	TSARoots []string
+	// Strict takes warnings for findings.
+	Strict bool
 }
 
 // Check checks a bundle. With an error that matches [ErrWrong] there is a
@@ -90,7 +92,9 @@ func Check(req Request) (*evidence.Verification, error) {
 	case err != nil:
 		return nil, err
 	case !v.OK:
-		return v, fmt.Errorf("%w: %s: %d findings", ErrWrong, req.File, len(v.Findings)+v.More)
+		return v, fmt.Errorf("%w: %s: %s", ErrWrong, req.File, counted(v))
+	case req.Strict && len(v.Warnings) > 0:
+		return v, fmt.Errorf("%w: %s: %s, and --strict takes them for findings", ErrWrong, req.File, counted(v))
 	}
 	return v, nil
 }
@@ -152,11 +156,9 @@ func ShowJSON(w io.Writer, v *evidence.Verification) error {
 // Show writes what came of a check for people to read.
 func Show(w io.Writer, v *evidence.Verification) error {
 	var b strings.Builder
-	verdict := "IN ORDER"
-	if !v.OK {
-		verdict = fmt.Sprintf("NOT IN ORDER: %d findings", len(v.Findings)+v.More)
-	}
-	fmt.Fprintf(&b, "%s\n\nlog       %s\n", verdict, v.Origin)
+	fmt.Fprintf(&b, "%s\n", verdict(v))
+	showWarnings(&b, v)
+	fmt.Fprintf(&b, "\nlog       %s\n", v.Origin)
 	if v.From == v.To {
 		fmt.Fprintf(&b, "records   none; the log held %d\n", v.Size)
 	} else {
@@ -166,15 +168,78 @@ func Show(w io.Writer, v *evidence.Verification) error {
 	showFindings(&b, v)
 	showKeys(&b, v)
 	showHeads(&b, v)
-	showOpen(&b, v)
+	showSilence(&b, v)
 	showPolicies(&b, v)
 	showActs(&b, v)
 	if v.OK {
 		b.WriteString("\nIn order means: nothing was changed, removed or put in since it was signed, and every\n" +
 			"verdict follows from its own figures. It does not mean that all went well: failures on\nrecord are among the records above.\n")
 	}
+	fmt.Fprintf(&b, "\n%s\n", verdict(v))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// verdict is the first line and the last.
+func verdict(v *evidence.Verification) string {
+	switch {
+	case !v.OK:
+		return "NOT IN ORDER: " + counted(v)
+	case len(v.Warnings) > 0:
+		return "IN ORDER, with " + counted(v)
+	}
+	return "IN ORDER"
+}
+
+// counted says how many findings and warnings there are.
+func counted(v *evidence.Verification) string {
+	many := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	warnings := many(len(v.Warnings)+v.MoreWarnings, "warning")
+	switch {
+	case v.OK:
+		return warnings
+	case len(v.Warnings) == 0:
+		return many(len(v.Findings)+v.More, "finding")
+	}
+	return many(len(v.Findings)+v.More, "finding") + " and " + warnings
+}
+
+// showWarnings comes first: what did not happen leaves nothing else to stumble
+// over.
+func showWarnings(b *strings.Builder, v *evidence.Verification) {
+	for _, section := range []struct {
+		kind  evidence.WarningKind
+		title string
+	}{
+		{evidence.WarnSilence, "SILENCE: nothing was recorded"},
+		{evidence.WarnLowered, "LOWERED: less was promised than before"},
+		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},
+		{evidence.WarnOpen, "OPEN: not ended by the end of the bundle"},
+	} {
+		title := "\n" + section.title + "\n"
+		for _, w := range v.Warnings {
+			if w.Kind != section.kind {
+				continue
+			}
+			place := ""
+			if w.Record != nil {
+				place = fmt.Sprintf("record %d: ", *w.Record)
+			}
+			fmt.Fprintf(b, "%s  %s%s\n      %s\n", title, place, w.Text, w.Meaning)
+			for _, missed := range w.Missed {
+				fmt.Fprintf(b, "      missed: %s\n", missed)
+			}
+			title = ""
+		}
+	}
+	if v.MoreWarnings > 0 {
+		fmt.Fprintf(b, "  and %d more warnings\n", v.MoreWarnings)
+	}
 }
 
 func showFindings(b *strings.Builder, v *evidence.Verification) {
@@ -227,13 +292,7 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 	}
 }
 
-func showOpen(b *strings.Builder, v *evidence.Verification) {
-	if len(v.Open) > 0 {
-		b.WriteString("\nunder way at the end of the bundle: ask for the results in the next one\n")
-	}
-	for _, o := range v.Open {
-		fmt.Fprintf(b, "  record %d, %s: %s %s\n", o.Record, stamp(o.Time), o.Act, o.Function)
-	}
+func showSilence(b *strings.Builder, v *evidence.Verification) {
 	if v.Silence.Seconds > 0 {
 		fmt.Fprintf(b, "\nlongest silence %s, from %s to %s; longer than 1h10m: %d times\n",
 			time.Duration(v.Silence.Seconds*float64(time.Second)).Round(time.Second), stamp(v.Silence.From), stamp(v.Silence.To), v.Silences)
@@ -249,6 +308,9 @@ func showPolicies(b *strings.Builder, v *evidence.Verification) {
 		for _, name := range slices.Sorted(maps.Keys(p.Functions)) {
 			f := p.Functions[name]
 			fmt.Fprintf(b, "      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
+		}
+		for _, to := range slices.Sorted(maps.Keys(p.Anchors)) {
+			fmt.Fprintf(b, "      %s: an anchor every %s\n", to, seconds(p.Anchors[to]))
 		}
 	}
 }

@@ -26,6 +26,11 @@ type Verification struct {
 	// were left out behind the first thousand.
 	Findings []Finding `json:"findings"`
 	More     int       `json:"more,omitempty"`
+	// Warnings are what is in order and yet not as it should be: things that did
+	// not happen, and promises that were lowered. MoreWarnings is how many were
+	// left out behind the first thousand.
+	Warnings     []Warning `json:"warnings"`
+	MoreWarnings int       `json:"more_warnings,omitempty"`
 	// Open are acts that may have been under way when the bundle ends.
 	Open []OpenIntent `json:"open,omitempty"`
 	// Keys are the keys that sign the records, Policies the changes of what was
@@ -127,6 +132,8 @@ type PolicyChange struct {
 	SHA256    string                       `json:"sha256"`
 	By        string                       `json:"by,omitempty"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	// Anchors are the seconds between two anchors, by to whom.
+	Anchors map[string]float64 `json:"anchors,omitempty"`
 }
 
 // AnchorGiven is a checkpoint that was given to somebody outside: whoever has it

@@ -78,7 +78,9 @@ type verifier struct {
 	acts    map[actKey]int
 	kept    []Record // stripped, from From on
 	actions map[string]uint64
-	passed  map[uint64]bool // results
+	promise *Policy              // in force, as far as it is known
+	due     map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
+	passed  map[uint64]bool      // results
 	wrong   *signatures
 }
 
@@ -98,10 +100,10 @@ func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 		bundle: b, given: o.Keys, heads: o.Heads, stampers: o.Stampers,
 		out: &Verification{
 			Origin: b.about.Origin, From: b.about.From, To: b.about.To, Size: b.about.Size,
-			Findings: []Finding{}, Keys: []KeyUse{}, Acts: map[string]int{},
+			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]*Record{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, wrong: newSignatures(),
+		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, wrong: newSignatures(),
 	}
 }
 
@@ -261,6 +263,7 @@ func (v *verifier) take(seq uint64, x *item) error {
 func (v *verifier) atItsTime(seq uint64, r *Record) {
 	if seq == v.out.From {
 		v.out.First = r.Time
+		v.silentBefore(r.Time)
 	} else {
 		if r.setsBack(v.last) {
 			v.found(&seq, FoundClock, "the clock was set back by %v, to %s: %s", v.last.Sub(r.Time).Round(time.Second), stamp(r.Time), r.Clock.Reason)
@@ -270,6 +273,7 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 		silence := r.Time.Sub(v.last)
 		if silence > longest {
 			v.out.Silences++
+			v.silent(&seq, v.last, r.Time)
 		}
 		if silence.Seconds() > v.out.Silence.Seconds {
 			v.out.Silence = Stretch{From: v.last, To: r.Time, Seconds: silence.Seconds(), Before: seq}

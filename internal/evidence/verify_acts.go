@@ -53,7 +53,8 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 		if sum, err := r.Policy.Digest(); err != nil || sum != r.Policy.SHA256 {
 			v.found(&seq, FoundVerdict, "it gives its promise the digest %s, and that is %s", r.Policy.SHA256, sum)
 		}
-		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions})
+		v.promised(seq, r)
+		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Anchors: r.Policy.Anchors})
 	case r.Anchor != nil:
 		v.anchor(seq, r)
 	case r.Day != nil:
@@ -147,6 +148,8 @@ func (v *verifier) after() {
 		v.head(head)
 	}
 	v.unfinished()
+	v.overdueAtEnd()
+	v.silentAfter()
 }
 
 // checkpoint checks one of the bundle's own against the records; nil when it
@@ -228,6 +231,7 @@ func (v *verifier) unfinished() {
 			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])
 		default:
 			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.Time, Act: r.Act, Function: r.Function})
+			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle", From: r.Time, To: v.last})
 		}
 	}
 }

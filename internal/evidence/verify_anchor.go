@@ -31,6 +31,7 @@ func (v *verifier) anchor(seq uint64, r *Record) {
 	case AnchorSite:
 		v.held(seq, r.Anchor)
 	}
+	v.anchored(seq, a.To, r.Time)
 	v.out.Anchors = append(v.out.Anchors, a)
 }
 
