@@ -15,6 +15,9 @@ import (
 // Evidence is the log of what the engine did.
 func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
+// Published is up to where the log was given to the sites.
+func (e *Engine) Published() (uint64, error) { return e.published() }
+
 // CloseDays closes the days that are over, as the service does.
 func (e *Engine) CloseDays(t *testing.T) {
 	t.Helper()

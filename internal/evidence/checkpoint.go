@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime/quotedprintable"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,10 @@ func (c Checkpoint) sign(by *Signer) ([]byte, error) {
 // that key.
 func OpenCheckpoint(signed []byte, keys ...PublicKey) (Checkpoint, PublicKey, error) {
 	var list []note.Verifier
-	for _, k := range keys {
+	for i, k := range keys {
+		if slices.Contains(keys[:i], k) {
+			continue
+		}
 		v, err := k.verifier()
 		if err != nil {
 			return Checkpoint{}, PublicKey{}, err
