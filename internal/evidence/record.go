@@ -351,6 +351,9 @@ type Signal struct {
 type Alive struct {
 	// SinceSequence is the record before it.
 	SinceSequence uint64 `json:"since_sequence"`
+	// TakenFrom is the site that the log up to here was taken from, because the
+	// host that wrote it was lost: what no site had been given yet is missing.
+	TakenFrom string `json:"taken_from,omitempty"`
 }
 
 // Anchor tells that a checkpoint was given to somebody outside, or that a site

@@ -78,6 +78,7 @@ const (
 	FoundResult     FindingKind = "result"
 	FoundVerdict    FindingKind = "verdict"
 	FoundDay        FindingKind = "day"
+	FoundPoint      FindingKind = "point"
 	FoundAnchor     FindingKind = "anchor"
 	FoundStamp      FindingKind = "stamp"
 	FoundRoot       FindingKind = "root"
@@ -97,6 +98,7 @@ var meanings = map[FindingKind]string{
 	FoundResult:     "a result without the act that it is of: its intent was removed, or it was made up",
 	FoundVerdict:    "the program drew a conclusion that its own figures do not bear out",
 	FoundDay:        "the summary of the day says other than its records: reports that rest on it are wrong",
+	FoundPoint:      "when the data is from, or where it came from, cannot be as it is told: exposure was counted from a moment that was made up, or the clock was set back meanwhile",
 	FoundAnchor:     "what was given to somebody outside is not what the log holds: one of the two was changed",
 	FoundStamp:      "the time stamp does not bear out when the log was written: records were dated back or ahead, the clock was wrong, or nobody gave the stamp",
 	FoundRoot:       "the records are not those that the checkpoint was signed for: some were changed, removed or added",

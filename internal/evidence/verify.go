@@ -68,20 +68,25 @@ type verifier struct {
 	stampers *x509.CertPool
 	out      *Verification
 
-	tree    *tree
-	keys    keychain
-	trusted map[PublicKey]bool
-	strange map[PublicKey]*span // records signed by keys that nothing vouches for
-	last    time.Time
-	open    map[uint64]*Record
-	newest  map[string]uint64 // by function, the last intent of a snapshot: they never overlap
-	acts    map[actKey]int
-	kept    []Record // stripped, from From on
-	actions map[string]uint64
-	promise *Policy              // in force, as far as it is known
-	due     map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
-	passed  map[uint64]bool      // results
-	wrong   *signatures
+	tree       *tree
+	keys       keychain
+	trusted    map[PublicKey]bool
+	strange    map[PublicKey]*span // records signed by keys that nothing vouches for
+	last       time.Time
+	open       map[uint64]*Record
+	newest     map[string]uint64 // by function, the last intent of a snapshot: they never overlap
+	acts       map[actKey]int
+	times      []int64 // milliseconds since 1970, from From on
+	days       *dayBook
+	points     *pointBook
+	clamped    uint64               // the newest record with the time of the one before it
+	retired    map[PublicKey]uint64 // how many records there were when a key signed for the last time
+	actions    map[string]uint64
+	promise    *Policy              // in force, as far as it is known
+	promisedAt uint64               // the record of it
+	due        map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
+	passed     map[uint64]bool      // results
+	wrong      *signatures
 }
 
 // actKey is what records are counted by.
@@ -103,7 +108,8 @@ func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]*Record{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, wrong: newSignatures(),
+		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{},
+		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
 	}
 }
 
@@ -236,7 +242,7 @@ func (v *verifier) take(seq uint64, x *item) error {
 	}
 	if x.err != nil {
 		v.found(&seq, FoundForm, "%v", x.err)
-		v.kept = append(v.kept, Record{Sequence: seq, Time: v.last})
+		v.times = append(v.times, v.last.UnixMilli())
 		return nil
 	}
 	r := x.record
@@ -265,6 +271,9 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 		v.out.First = r.Time
 		v.silentBefore(r.Time)
 	} else {
+		if r.Time.Equal(v.last) {
+			v.clamped = seq
+		}
 		if r.setsBack(v.last) {
 			v.found(&seq, FoundClock, "the clock was set back by %v, to %s: %s", v.last.Sub(r.Time).Round(time.Second), stamp(r.Time), r.Clock.Reason)
 		} else if r.Time.Before(v.last) {
@@ -280,7 +289,8 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 		}
 	}
 	v.last, v.out.Last = r.Time, r.Time
-	v.kept = append(v.kept, strip(r))
+	v.times = append(v.times, r.Time.UnixMilli())
+	v.days.take(seq, r)
 }
 
 // aboutIts checks the subject of a statement. One without a digest of its own
@@ -318,7 +328,11 @@ func (v *verifier) follow(seq uint64, x *item) bool {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
 	}
+	if old := v.keys.current; old != (PublicKey{}) {
+		v.retired[old] = seq
+	}
 	v.keys = chain
+	delete(v.retired, chain.current)
 	v.stepped(seq, x.record, by, step)
 	v.vouch(seq, by)
 	return true

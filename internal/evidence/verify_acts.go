@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,7 +28,9 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 }
 
 func (v *verifier) ended(seq uint64, r *Record) {
-	v.passed[seq] = r.passed()
+	if r.passed() {
+		v.passed[seq] = true
+	}
 	begun := v.open[*r.Intent]
 	switch {
 	case *r.Intent >= seq:
@@ -43,6 +43,12 @@ func (v *verifier) ended(seq uint64, r *Record) {
 		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, begun.Act, begun.Function)
 	default:
 		delete(v.open, *r.Intent)
+	}
+	if r.Act == ActSnapshot {
+		v.point(seq, r, begun)
+	}
+	if r.Proof != nil {
+		v.points.proven(seq, r)
 	}
 }
 
@@ -61,32 +67,12 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 		v.day(seq, r)
 	case r.Drill != nil:
 		v.drill(seq, r.Drill)
+	case r.Durable != nil:
+		v.durable(seq, r.Durable)
+	case r.Alive != nil && r.Alive.TakenFrom != "":
+		v.takenOver(seq, r)
 	case r.Alive != nil && r.Alive.SinceSequence+1 != seq:
 		v.found(&seq, FoundSequence, "it says that record %d came before it", r.Alive.SinceSequence)
-	}
-}
-
-// day derives the summary of a day again.
-func (v *verifier) day(seq uint64, r *Record) {
-	d := r.Day
-	if d.First > d.Next || d.Next > seq {
-		v.found(&seq, FoundDay, "it sums up records %d to %d, which cannot be", d.First, d.Next)
-		return
-	}
-	if d.First < v.out.From {
-		v.out.Skipped++
-		return
-	}
-	v.out.Days++
-	derived, err := DeriveDay(r.Function, d.Date, d.First, d.Next, each(v.kept[d.First-v.out.From:d.Next-v.out.From]))
-	if err != nil {
-		v.found(&seq, FoundDay, "the day cannot be summed up: %v", err)
-		return
-	}
-	want, err1 := json.Marshal(derived)
-	got, err2 := json.Marshal(d)
-	if err := errors.Join(err1, err2); err != nil || string(want) != string(got) {
-		v.found(&seq, FoundDay, "it says of %s on %s what its records %d to %d do not", r.Function, d.Date, d.First, d.Next-1)
 	}
 }
 
@@ -113,18 +99,6 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 	}
 }
 
-// strip keeps of a record what days are derived from.
-func strip(r *Record) Record {
-	out := *r
-	out.Policy, out.Drill, out.Controls, out.Restore, out.Day, out.Anchor = nil, nil, nil, nil, nil, nil
-	if r.Proof != nil {
-		p := *r.Proof
-		p.Checks, p.Tables, p.Phases, p.NotProven = nil, nil, nil, nil
-		out.Proof = &p
-	}
-	return out
-}
-
 // after checks the end: checkpoints, and what is still open.
 func (v *verifier) after() {
 	about := v.bundle.about
@@ -147,6 +121,8 @@ func (v *verifier) after() {
 	for _, head := range v.heads {
 		v.head(head)
 	}
+	v.unmade()
+	v.unsummedAtEnd()
 	v.unfinished()
 	v.overdueAtEnd()
 	v.silentAfter()
@@ -166,12 +142,22 @@ func (v *verifier) checkpoint(name string, signed []byte, size uint64) *Checkpoi
 	case !v.trusted[by]:
 		v.found(nil, FoundKey, "%s is signed with key %s, which none of the keys that were given vouches for", name, by.ID)
 	}
+	v.inForce(name, at, by)
 	root, err := v.tree.root(size)
 	if err != nil || root != at.Root {
 		v.found(nil, FoundRoot, "%s was signed for the root %v, and the %d records have %v", name, at.Root, size, root)
 		return nil
 	}
 	return &at
+}
+
+// inForce checks that the key that signed a checkpoint had not given way to
+// another before the log held so many records: who steals an old key could make
+// another end with it. A later key may sign for an earlier size.
+func (v *verifier) inForce(name string, at Checkpoint, by PublicKey) {
+	if last, gone := v.retired[by]; gone && at.Size > last {
+		v.found(nil, FoundKey, "%s is of %d records and signed with key %s, which signed for the last time when there were %d", name, at.Size, by.ID, last)
+	}
 }
 
 // known returns all keys that ever signed the log.
@@ -195,11 +181,12 @@ func (v *verifier) head(signed []byte) {
 			trusted = append(trusted, k)
 		}
 	}
-	at, _, err := OpenCheckpoint(signed, trusted...)
+	at, by, err := OpenCheckpoint(signed, trusted...)
 	if err != nil {
 		v.found(nil, FoundHead, "the checkpoint that was given is not one of this log: %v", err)
 		return
 	}
+	v.inForce("the checkpoint that was given", at, by)
 	check := HeadCheck{Size: at.Size, Root: at.Root.String()}
 	about := v.bundle.about
 	switch {

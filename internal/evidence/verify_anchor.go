@@ -81,10 +81,10 @@ func (v *verifier) stamp(seq uint64, r *Record) *StampSeen {
 // timeOf returns when the last of the first so many records says that it was
 // written; ok is false when it lies before the period.
 func (v *verifier) timeOf(size uint64) (at time.Time, ok bool) {
-	if size <= v.out.From || size-v.out.From > uint64(len(v.kept)) {
+	if size <= v.out.From || size-v.out.From > uint64(len(v.times)) {
 		return at, false
 	}
-	return v.kept[size-v.out.From-1].Time, true
+	return time.UnixMilli(v.times[size-v.out.From-1]), true
 }
 
 // Anchored says, a sentence, what an anchor in a bundle shows.

@@ -26,7 +26,7 @@ func (v *verifier) promised(seq uint64, r *Record) {
 			v.due[to] = r.Time
 		}
 	}
-	v.promise = now
+	v.promise, v.promisedAt = now, seq
 }
 
 // lowered says, a sentence each with before and after, what one promise has less

@@ -33,6 +33,9 @@ const (
 	// WarnUnanchored: somebody was not given a checkpoint for longer than was
 	// promised.
 	WarnUnanchored WarningKind = "unanchored"
+	// WarnTaken: the log goes on from what a site kept; what was written last
+	// before that may be missing.
+	WarnTaken WarningKind = "taken over"
 	// WarnOpen: an act has no result by the end of the bundle.
 	WarnOpen WarningKind = "open"
 )
@@ -41,6 +44,7 @@ var warned = map[WarningKind]string{
 	WarnSilence:    "the service did not run, or could not write: nothing that was promised was done, and nothing that failed was told",
 	WarnLowered:    "somebody changed what is promised: from here on less counts as kept. Ask who agreed to it",
 	WarnUnanchored: "nobody outside knew meanwhile what the log held: only what was anchored before and after bounds it",
+	WarnTaken:      "what no site had been given yet when the host was lost is not on record: compare with the checkpoints that you were given",
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
 
