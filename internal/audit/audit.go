@@ -27,6 +27,10 @@ var (
 	ErrWrong = errors.New("the evidence is not in order")
 )
 
+// maxMemory is how much of it a check takes before it rather takes time: what it
+// must remember of ten million records fits in half of it.
+const maxMemory = 2 << 30
+
 // maxHead bounds a file with a checkpoint.
 const maxHead = 64 << 10
 
@@ -48,6 +52,7 @@ func Check(req Request) (*evidence.Verification, error) {
 	// A check makes much that lives shortly and ends soon: memory is cheaper here
 	// than time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), maxMemory)))
 	var o evidence.VerifyOptions
 	var err error
 	for _, text := range req.Keys {
