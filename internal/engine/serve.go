@@ -144,11 +144,7 @@ func (e *Engine) reportCutShort() {
 		e.log.Warn("an earlier proof was cut short", "function", p.Function, "site", p.Site, "started", p.Started)
 		err = errors.Join(err, e.catalog.PutProof(p))
 	}
-	cutShort, answerErr := e.evidence.EndUnfinished()
-	for _, intent := range cutShort {
-		e.log.Warn("an earlier act is on record without a result; it was cut short", "act", intent.Act, "function", intent.Function, "record", intent.Sequence)
-	}
-	if err = errors.Join(err, answerErr); err != nil {
+	if err != nil {
 		e.log.Error("the record of earlier runs could not be read", "error", err)
 	}
 }
