@@ -65,7 +65,7 @@ func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L6" || len(out.Faults) != len(controls.Faults()) {
+	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L7" || len(out.Faults) != len(controls.Faults()) {
 		t.Errorf("%+v", out)
 	}
 	w.nothingLeft(t, "cloud")
@@ -115,6 +115,35 @@ func TestAVerifierThatSkipsALevelIsFoundOut(t *testing.T) {
 	all := w.recorded(t)
 	if last := all[len(all)-1]; last.Outcome != evidence.Different || !strings.Contains(last.Error, "row-changed") {
 		t.Errorf("recorded: %+v", last)
+	}
+	w.nothingLeft(t, "onsite")
+}
+
+// The same for cold starts: one that takes whatever comes back for proven is
+// found out by every fault of L7.
+func TestAColdStartThatTakesEverythingForProvenIsFoundOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{})
+	w.BreakVerifier(func(r verify.Result) verify.Result {
+		if r.RequestedLevel == "L7" {
+			r.Level, r.Passed, r.Error = "L7", true, ""
+		}
+		return r
+	})
+	var cold []string
+	for _, f := range controls.Faults() {
+		if f.Expected == "L7" {
+			cold = append(cold, f.ID)
+		}
+	}
+	out, err := w.Controls(t.Context(), engine.ControlsRequest{Only: cold}, nil)
+	if !errors.Is(err, controls.ErrMissed) || len(out.Faults) != len(cold) || len(cold) < 7 {
+		t.Fatalf("%d of %d faults, %v", len(out.Faults), len(cold), err)
+	}
+	for _, f := range out.Faults {
+		if f.Red {
+			t.Errorf("%s is red: %s", f.ID, f.Detail)
+		}
 	}
 	w.nothingLeft(t, "onsite")
 }
