@@ -40,9 +40,11 @@ type Round struct {
 	Open func(prefix string) (repository.Site, error)
 	// Cold makes a cold start as all are made. The error is that of one that was
 	// not carried out to its end, which the result tells as well.
-	Cold  func(ctx context.Context, s ColdStart) (verify.Result, error)
-	Clock clock.Clock
-	Log   *slog.Logger
+	Cold func(ctx context.Context, s ColdStart) (verify.Result, error)
+	// Locked is a real bucket with object lock.
+	Locked Locked
+	Clock  clock.Clock
+	Log    *slog.Logger
 	// Report is told which fault is planted.
 	Report progress.Reporter
 

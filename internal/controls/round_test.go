@@ -45,13 +45,16 @@ func newRound(t *testing.T) *controls.Round {
 	}
 	site := testenv.Sites(t).Onsite
 	prefix := site.Prefix()
+	locked := site.Config(prefix)
+	locked.Bucket = site.NewBucket(t, true)
 	r := &controls.Round{
 		Dir: filepath.Join(base, "round"), Site: site.Name, Clock: clock.System,
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Open: func(sub string) (repository.Site, error) {
 			return repository.Site{Name: site.Name, Store: site.StoreAt(t, prefix+"/"+sub)}, nil
 		},
-		Cold: engine.ColdControls(clock.System, site.Name, func(sub string) config.Site { return site.Config(prefix + "/" + sub) }),
+		Locked: controls.Locked{Site: site.Name, Store: testenv.OpenSite(t, site.Name, locked, 0)},
+		Cold:   engine.ColdControls(clock.System, site.Name, func(sub string) config.Site { return site.Config(prefix + "/" + sub) }),
 	}
 	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -161,6 +164,34 @@ func TestAVerifierThatIsBrokenOnPurposeNeverPasses(t *testing.T) {
 	r.Break(func(v verify.Result) verify.Result { return v })
 	if _, err := r.Run(t.Context(), []string{"object-missing"}); !errors.Is(err, controls.ErrVoid) {
 		t.Errorf("the round ended with %v", err)
+	}
+}
+
+// What a bucket does not let itself be spoilt to is not planted, and says why: it
+// is no catch and no miss.
+func TestLocksThatCannotBeSpoiltAreNotPlanted(t *testing.T) {
+	real := []string{"lock-real-bypassed", "lock-real-unlocked", "lock-real-short"}
+	site := testenv.Sites(t).Onsite
+	plain := site.Config(site.Prefix()) // a bucket without object lock
+	plain.Bucket = site.NewBucket(t, false)
+	closed := site.Config(site.Prefix())
+	closed.Bucket, closed.SecretKey = site.NewBucket(t, true), "not the secret"
+	for why, locked := range map[string]controls.Locked{
+		"no site has a lock":             {Why: "no site has a lock"},
+		"the bucket has no object lock":  {Site: "moon", Store: testenv.OpenSite(t, "moon", plain, 0)},
+		"it could not be put at site ro": {Site: "ro", Store: testenv.OpenSite(t, "ro", closed, 0)},
+	} {
+		r := newRound(t)
+		r.Locked = locked
+		c, err := r.Run(t.Context(), append(real, "object-missing"))
+		if err != nil || len(c.Faults) != 1 || len(c.NotApplicable) != len(real) {
+			t.Errorf("%s: %v, planted %+v, not %+v", why, err, c.Faults, c.NotApplicable)
+		}
+		for _, n := range c.NotApplicable {
+			if !strings.Contains(n.Why, why) {
+				t.Errorf("%s: %s is not planted because %s", why, n.ID, n.Why)
+			}
+		}
 	}
 }
 

@@ -131,3 +131,21 @@ func (e *Engine) clearLeft(ctx context.Context, dir string) error {
 	p.dir = dir
 	return e.clearRound(ctx, p)
 }
+
+// controlsLocked is the bucket with object lock that faults are planted in: that
+// of the site of the round, or else of the first site that has one.
+func (e *Engine) controlsLocked(site string) controls.Locked {
+	for _, name := range append([]string{site}, e.cfg.SiteOrder...) {
+		s := e.cfg.Sites[name]
+		if s.Lock == nil {
+			continue
+		}
+		s.Lock, s.MaxRate = nil, 0
+		opened, err := openSite(name, s, e.clock, e.meter.traffic[name])
+		if err != nil {
+			return controls.Locked{Site: name, Why: "the site with a lock cannot be opened: " + err.Error()}
+		}
+		return controls.Locked{Site: name, Store: opened.Store}
+	}
+	return controls.Locked{Why: "no site of the configuration has a lock"}
+}
