@@ -199,6 +199,9 @@ func (d duty) Prove(ctx context.Context, function, site string) error {
 // proveOnSchedule makes a proof that nobody asked for, to the level that is
 // configured.
 func (d duty) proveOnSchedule(ctx context.Context, req verify.Request) error {
+	if err := d.apart(ctx, aColdStart); err != nil {
+		return err
+	}
 	req.Level, req.Lower, req.Scheduled = d.cfg.Functions[req.Function].Prove.Level, true, true
 	var quiet progress.Reporter
 	r, err := d.prove(ctx, req, quiet)
