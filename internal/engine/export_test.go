@@ -15,6 +15,14 @@ import (
 // Evidence is the log of what the engine did.
 func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
+// CloseDays closes the days that are over, as the service does.
+func (e *Engine) CloseDays(t *testing.T) {
+	t.Helper()
+	if err := e.closeDays(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
 func (e *Engine) Hurry() {

@@ -6,7 +6,7 @@ import (
 )
 
 // ReadBundle checks a bundle as [Verify] does and returns its records, with the
-// checkpoint over them. Whoever uses the records looks at what was found first.
+// checkpoint over them, with the times that count when the clock was set back. Whoever uses the records looks at what was found first.
 func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, Sheaf, []byte, error) {
 	v, err := Verify(r, size, o)
 	if err != nil {
@@ -31,5 +31,6 @@ func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, Shea
 			records = append(records, record)
 		}
 	}
+	redate(records)
 	return v, records, b.end, nil
 }
