@@ -68,6 +68,8 @@ type Engine struct {
 	patience time.Duration // of a sync
 	settle   time.Duration // from the start of a service to its first prune
 	rounds   rounds
+	seen     seen // definitions
+	company  company
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs

@@ -85,9 +85,16 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 		Snapshot: req.Snapshot, Site: req.From, Requested: req.Level, Selection: evidence.Selection(req.Selection),
 	}}
 	markDrill(ctx, intent)
+	kind := aProof
+	if req.Level == "L7" {
+		kind = aColdStart
+	}
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
+		g := e.company.enter(kind, req.Function, req.From)
 		r, err = work()
+		beside := e.company.leave(g)
 		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
+		out.Proof.Environment.Concurrent = beside
 		markDrill(ctx, out)
 		if r.Difference {
 			out.Outcome = evidence.Different
