@@ -225,6 +225,7 @@ func showWarnings(b *strings.Builder, v *evidence.Verification) {
 		{evidence.WarnLowered, "LOWERED: less was promised than before"},
 		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},
 		{evidence.WarnTaken, "TAKEN OVER: the log goes on from what a site kept"},
+		{evidence.WarnUnmade, "UNMADE: proven, and never made on record"},
 		{evidence.WarnOpen, "OPEN: not ended by the end of the bundle"},
 	} {
 		title := "\n" + section.title + "\n"

@@ -24,6 +24,9 @@ const (
 // keepAlive puts on record that the service runs whenever nothing else was for
 // an hour, until ctx ends: so a silence means that it did not.
 func (e *Engine) keepAlive(ctx context.Context) {
+	if e.evidence.Mute() != nil {
+		return
+	}
 	failed := func(err error) {
 		if ctx.Err() == nil {
 			e.log.Error("what the service does could not be recorded; it is tried again", "error", err)
@@ -84,6 +87,9 @@ func anchorRhythms(cfg *config.Config) map[string]time.Duration {
 // keepAnchored gives checkpoints to all receivers as often as is configured,
 // until ctx ends. None waits for another.
 func (e *Engine) keepAnchored(ctx context.Context) {
+	if e.evidence.Mute() != nil {
+		return
+	}
 	var all sync.WaitGroup
 	for _, r := range e.receivers() {
 		all.Go(func() { e.keepAnchoredAt(ctx, r) })

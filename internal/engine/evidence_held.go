@@ -37,7 +37,7 @@ const heldLook = 10 * time.Minute
 // tellHeldNow does so before a bundle is written, of each site that holds more
 // than what is on record but for such records themselves.
 func (e *Engine) tellHeldNow(ctx context.Context) error {
-	if e.readOnly || e.evidence.Size() == 0 {
+	if e.readOnly || e.evidence.Mute() != nil || e.evidence.Size() == 0 {
 		return nil
 	}
 	last, err := e.lastAnchors(time.Time{})

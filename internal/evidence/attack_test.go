@@ -269,11 +269,6 @@ func TestForgedRecords(t *testing.T) {
 			return append(r, Record{Sequence: uint64(len(r)), Time: r[len(r)-1].Time, Act: ActDurable, Phase: Event, Function: "payments",
 				Durable: &Durable{Snapshot: "s20", RecoveryPoint: r[20].Time, Site: "third", At: r[20].Time.Add(-time.Hour)}})
 		}, FoundPoint},
-		"a proof of what was never made": {func(r []Record) []Record {
-			p := find(r, proofThat(Done)).Proof
-			p.Snapshot, p.RecoveryPoint = "s9999", r[21].Time
-			return r
-		}, FoundPoint},
 		"a promise that was another": {func(r []Record) []Record {
 			find(r, func(r Record) bool { return r.Policy != nil }).Policy.Functions["payments"] = FunctionObjective{RPOSeconds: 86400}
 			return r
@@ -377,6 +372,24 @@ func TestDaysWithoutASummary(t *testing.T) {
 	good(t, verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}}))
 }
 
+func TestAProofOfWhatWasNeverMade(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	p := goodProof()
+	p.Snapshot, p.RecoveryPoint = "unknown", l.clock.Now()
+	l.proof(t, Done, p)
+	keys := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), keys)
+	good(t, v)
+	if got := warnings(v, WarnUnmade); len(got) != 1 || !strings.Contains(got[0], "snapshot unknown") {
+		t.Errorf("%+v", v.Warnings)
+	}
+	// What was made before the period is not known.
+	if v := verify(t, bundleOf(t, l.Log, begin.Add(time.Minute), time.Time{}), keys); len(warnings(v, WarnUnmade)) != 0 {
+		t.Errorf("%+v", v.Warnings)
+	}
+}
+
 // TestHonestPoints: what looks like a forgery and is none.
 func TestHonestPoints(t *testing.T) {
 	stranger := func(l *life, at time.Time) {
@@ -413,6 +426,14 @@ func TestHonestPoints(t *testing.T) {
 				ID: "back", RecoveryPoint: at, Started: at, Ended: at, Commit: digest, Durable: map[string]time.Time{"cloud": at},
 			}}))
 		},
+		"a run that could be put on record only when it was over": func(l *life) {
+			at := l.clock.Now()
+			l.clock.Advance(30 * time.Minute)
+			n := must1(l.Begin(Record{Act: ActSnapshot, Function: "payments", Late: "the disk was full"}))(t)
+			must(t, n, l.End(n, Record{Act: ActSnapshot, Outcome: Done, Snapshot: &Snapshot{
+				ID: "late", RecoveryPoint: at, Started: at, Ended: at, Commit: digest, Durable: map[string]time.Time{"cloud": at},
+			}}))
+		},
 		"a clock that was set back before it": func(l *life) {
 			l.clock.Advance(-30 * time.Minute)
 			l.hours(t, 1)
@@ -436,6 +457,9 @@ func TestHonestPoints(t *testing.T) {
 			if name != "one of a run that goes on" || f.Kind != FoundUnfinished {
 				t.Errorf("%s: %s: %s", name, f.Kind, f.Text)
 			}
+		}
+		if got := warnings(v, WarnUnmade); len(got) != 0 {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

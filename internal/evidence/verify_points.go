@@ -46,7 +46,8 @@ func (b *pointBook) proven(seq uint64, r *Record) {
 // point checks when the data of a snapshot is from: after the run was begun, and
 // before its end was told. begun is nil when that was before the period. Where a
 // record bears the time of the one before it, the clock had been set back: then
-// the times of the records say no more than that.
+// the times of the records say no more than that; nor do they when the intent is
+// late.
 func (v *verifier) point(seq uint64, r *Record, begun *Record) {
 	s := r.Snapshot
 	if s == nil {
@@ -62,7 +63,7 @@ func (v *verifier) point(seq uint64, r *Record, begun *Record) {
 	if s.RecoveryPoint.After(r.Time.Add(pointSlack)) {
 		v.found(&seq, FoundPoint, "it says that its data is of %s, later than the record itself, %s", stamp(s.RecoveryPoint), stamp(r.Time))
 	}
-	if begun == nil || v.clamped > 0 && v.clamped >= *r.Intent {
+	if begun == nil || begun.Late != "" || v.clamped > 0 && v.clamped >= *r.Intent {
 		return
 	}
 	if s.RecoveryPoint.Before(begun.Time.Add(-pointSlack)) {
@@ -91,13 +92,14 @@ func (v *verifier) takenOver(seq uint64, r *Record) {
 	v.points.gaps = append(v.points.gaps, pointGap{from: from.Add(-pointSlack), to: r.Time.Add(pointSlack)})
 	v.warn(Warning{
 		Record: &seq, Kind: WarnTaken, From: from, To: r.Time,
-		Text: fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as site %s had it", stamp(from), stamp(r.Time), r.Alive.TakenFrom),
+		Text: fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as sites had it, site %s before others", stamp(from), stamp(r.Time), r.Alive.TakenFrom),
 	})
 }
 
-// unmade tells proofs of recovery points that no record made. That of those that
-// are older than the log is on no record, nor of those that were made where the
-// log tells no end of a run, or was taken over.
+// unmade warns of proofs of recovery points that no record made. It is no finding:
+// data is saved even when nothing can be put on record. Nothing need be on record
+// of those that are older than the log, or that were made where it tells no end of
+// a run, or where it was taken over.
 func (v *verifier) unmade() {
 	if v.out.From > 0 {
 		return
@@ -114,7 +116,7 @@ func (v *verifier) unmade() {
 		if _, made := slices.BinarySearch(b.made, p.hash); made || b.inGap(p) {
 			continue
 		}
-		v.found(&p.record, FoundPoint, "it is of snapshot %s, and no record says that it was ever made", p.id)
+		v.warn(Warning{Record: &p.record, Kind: WarnUnmade, From: p.at, Text: fmt.Sprintf("%q: snapshot %s of %s was proven, and no record says that it was ever made", p.function, p.id, stamp(p.at))})
 	}
 }
 

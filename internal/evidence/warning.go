@@ -36,6 +36,8 @@ const (
 	// WarnTaken: the log goes on from what a site kept; what was written last
 	// before that may be missing.
 	WarnTaken WarningKind = "taken over"
+	// WarnUnmade: a recovery point was proven that no record made.
+	WarnUnmade WarningKind = "unmade"
 	// WarnOpen: an act has no result by the end of the bundle.
 	WarnOpen WarningKind = "open"
 )
@@ -45,6 +47,7 @@ var warned = map[WarningKind]string{
 	WarnLowered:    "somebody changed what is promised: from here on less counts as kept. Ask who agreed to it",
 	WarnUnanchored: "nobody outside knew meanwhile what the log held: only what was anchored before and after bounds it",
 	WarnTaken:      "what no site had been given yet when the host was lost is not on record: compare with the checkpoints that you were given",
+	WarnUnmade:     "it was made while nothing could be put on record, or by somebody else: ask, and look for silence at that time",
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
 
