@@ -266,8 +266,10 @@ func TestForgedRecords(t *testing.T) {
 			return r
 		}, FoundPoint},
 		"a site that took it later before there was any": {func(r []Record) []Record {
-			return append(r, Record{Sequence: uint64(len(r)), Time: r[len(r)-1].Time, Act: ActDurable, Phase: Event, Function: "payments",
-				Durable: &Durable{Snapshot: "s20", RecoveryPoint: r[20].Time, Site: "third", At: r[20].Time.Add(-time.Hour)}})
+			return append(r, Record{
+				Sequence: uint64(len(r)), Time: r[len(r)-1].Time, Act: ActDurable, Phase: Event, Function: "payments",
+				Durable: &Durable{Snapshot: "s20", RecoveryPoint: r[20].Time, Site: "third", At: r[20].Time.Add(-time.Hour)},
+			})
 		}, FoundPoint},
 		"a promise that was another": {func(r []Record) []Record {
 			find(r, func(r Record) bool { return r.Policy != nil }).Policy.Functions["payments"] = FunctionObjective{RPOSeconds: 86400}
