@@ -292,7 +292,11 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 		if !a.Checked {
 			checked = "before this period, not compared"
 		}
-		fmt.Fprintf(b, "  record %d, %s: %s was given %d records (%s)\n", a.Record, stamp(a.Time), a.To, a.Size, checked)
+		did := "was given"
+		if strings.HasPrefix(a.To, evidence.AnchorSite+" ") {
+			did = "holds"
+		}
+		fmt.Fprintf(b, "  record %d, %s: %s %s %d records (%s)\n", a.Record, stamp(a.Time), a.To, did, a.Size, checked)
 		if shows := a.Anchored(); shows != "" {
 			fmt.Fprintf(b, "      %s\n", shows)
 		}
