@@ -44,6 +44,10 @@ type Verification struct {
 	Skipped int `json:"days_skipped,omitempty"`
 	// Heads says of each checkpoint that was brought along whether it fits.
 	Heads []HeadCheck `json:"heads,omitempty"`
+	// Before is how many records from before the period came along and are of
+	// this log; Earlier are these, in the order of the log.
+	Before  int      `json:"before,omitempty"`
+	Earlier []Record `json:"-"`
 }
 
 // Finding is something wrong.

@@ -131,7 +131,7 @@ func (v *verifier) before() error {
 	if v.tree, err = growFrom(about.From, v.bundle.hashes.Before); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrBundle, bundleTree, err)
 	}
-	return nil
+	return v.earlier()
 }
 
 // records checks all records: they are taken apart on all processors, followed

@@ -67,6 +67,11 @@ func (p *Period) violation(x objective.Violation) Violation {
 		Open: !x.End.Before(p.JudgedTo), Causes: []Cause{},
 	}
 	for _, c := range x.Causes {
+		if c.From.Before(p.begins) {
+			v.Causes = []Cause{{Kind: "not known", From: c.From.UTC(), To: c.To.UTC(), Site: c.Site, Detail: fmt.Sprintf(
+				"it began before %s, and the records of what went on then are not in this bundle", when(p.begins))}}
+			break
+		}
 		v.Causes = append(v.Causes, Cause{Kind: c.Kind, From: c.From.UTC(), To: c.To.UTC(), Site: c.Site, Runs: c.Count, Detail: c.Detail})
 	}
 	return v

@@ -68,6 +68,7 @@ type Period struct {
 	Mapping   []Mapping `json:"mapping"`
 
 	readTo time.Time // the record at JudgedTo is one of the period
+	begins time.Time // of a part of a log, when that begins
 }
 
 // Verdict is what a period comes to for a function. Only Kept is good.
