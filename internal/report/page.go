@@ -28,7 +28,7 @@ type page struct {
 }
 
 // figure is a number that stands out, with what it is.
-type figure struct{ Value, Label string }
+type figure struct{ Value, Label, Grade string }
 
 type section struct{ ID, Title string }
 
@@ -49,6 +49,7 @@ type chartPage struct {
 	Title      string
 	Violations int
 	Log        bool
+	Zoom       string // what is shown, when that is not the whole period
 	SVG        template.HTML
 }
 
@@ -99,7 +100,9 @@ func (f *Function) page(i int) functionPage {
 	out := functionPage{Function: f, Name: f.Function, ID: fmt.Sprintf("function-%d", i+1), Judged: f.Verdict != Unknown, Durable: f.violationRows(false), Proven: f.violationRows(true)}
 	for j := range f.charts {
 		c := &f.charts[j]
-		out.Charts = append(out.Charts, chartPage{Title: "seen from " + c.Title, Violations: c.Violations, Log: c.scale().log, SVG: c.svg(f.Function)})
+		out.Charts = append(out.Charts, chartPage{
+			Title: "seen from " + c.Title, Violations: c.Violations, Log: c.scale().log, Zoom: c.zoomed(), SVG: c.svg(f.Function),
+		})
 	}
 	return out
 }
@@ -120,13 +123,43 @@ func (p *Period) figures() []figure {
 	for _, c := range p.Controls {
 		planted, caught = planted+c.Planted, caught+c.Caught
 	}
-	return []figure{
-		{fmt.Sprintf("%d of %d", n[Kept], len(p.Functions)), "functions kept their RPO at every site"},
-		{fmt.Sprintf("%s of %s", count(passed), count(len(p.Proofs))), "proofs passed"},
-		{count(len(p.Failures)), "acts not done"},
-		{count(len(p.Unanswered)), "begun without an end"},
-		{fmt.Sprintf("%s of %s", count(caught), count(planted)), "planted faults caught"},
+	kept := gradeWarn
+	switch {
+	case len(p.Functions) == 0 || n[Unknown] == len(p.Functions):
+		kept = gradeUnknown
+	case n[Broken] > 0:
+		kept = gradeBad
+	case n[Kept] == len(p.Functions):
+		kept = gradeGood
 	}
+	return []figure{
+		{fmt.Sprintf("%d of %d", n[Kept], len(p.Functions)), "functions kept their RPO at every site", kept},
+		{fmt.Sprintf("%s of %s", count(passed), count(len(p.Proofs))), "proofs passed", shareGrade(passed, len(p.Proofs))},
+		{count(len(p.Failures)), "acts not done", noneGrade(len(p.Failures), gradeWarn)},
+		{count(len(p.Unanswered)), "begun without an end", noneGrade(len(p.Unanswered), gradeBad)},
+		{fmt.Sprintf("%s of %s", count(caught), count(planted)), "planted faults caught", shareGrade(caught, planted)},
+	}
+}
+
+// shareGrade is how it looks that so many of all were good.
+func shareGrade(good, all int) string {
+	switch {
+	case all == 0:
+		return gradeUnknown
+	case good == all:
+		return gradeGood
+	default:
+		return gradeBad
+	}
+}
+
+// noneGrade is how it looks that there are so many of what there should be none
+// of.
+func noneGrade(n int, otherwise string) string {
+	if n == 0 {
+		return gradeGood
+	}
+	return otherwise
 }
 
 func (p *Proof) figures() []figure {
@@ -146,11 +179,15 @@ func (p *Proof) figures() []figure {
 		}
 	}
 	level := cmp.Or(p.Level, "none")
+	reached := gradeOf(p.Finding)
+	if p.Finding == Passed && p.Level < p.Requested {
+		reached = gradeBad
+	}
 	return []figure{
-		{level, "level reached, of " + p.Requested},
-		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed"},
-		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source"},
-		{span(p.Seconds), "machine time"},
+		{level, "level reached, of " + p.Requested, reached},
+		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed", shareGrade(passed, passed+failed)},
+		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source", shareGrade(equal, len(p.Compared))},
+		{span(p.Seconds), "machine time", ""},
 	}
 }
 
