@@ -35,6 +35,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"mark":     sheet.Mark,
 	"sign":     sheet.Sign,
 	"short":    short,
+	"upTo":     upTo,
 	"chip":     func(v Verdict) template.HTML { return sheet.Mark(gradeOf(v), string(v)) },
 	"finding":  func(f Finding) template.HTML { return sheet.Mark(gradeOf(f), string(f)) },
 	"outcome":  func(o evidence.Outcome) template.HTML { return sheet.Mark(gradeOf(o), string(o)) },

@@ -10,10 +10,10 @@ import (
 
 // judge measures the exposure of a function and holds it against the policy
 // that was in force at each moment.
-func (p *Period) judge(l Log, f *Function) error {
+func (p *Period) judge(l Log, f *Function) (objective.History, error) {
 	h, err := evidence.History(l, f.Function, p.From, p.readTo)
 	if err != nil {
-		return fmt.Errorf("read the history of %s in the evidence log: %w", f.Function, err)
+		return h, fmt.Errorf("read the history of %s in the evidence log: %w", f.Function, err)
 	}
 	a := objective.Assess(h, p.From, p.JudgedTo)
 	for _, figures := range a.Views {
@@ -25,7 +25,7 @@ func (p *Period) judge(l Log, f *Function) error {
 			f.charts = append(f.charts, c)
 		}
 	}
-	return nil
+	return h, nil
 }
 
 func (p *Period) view(f objective.Figures, parts []objective.Part) View {

@@ -48,6 +48,11 @@ type Period struct {
 
 	Functions []Function `json:"functions"`
 	Policies  []Policy   `json:"policies"`
+	// Inventory is what the sources hold that no function covers; nil: no record
+	// tells.
+	Inventory *Inventory `json:"inventory"`
+	// Programme holds the proofs against what was promised, by function and site.
+	Programme []Programme `json:"test_programme"`
 	// Proofs are all that ended in the period, whatever came of them.
 	Proofs []ProofLine `json:"proofs"`
 	// Unanswered are the acts that were begun and of which no record tells the
@@ -259,6 +264,11 @@ type Failure struct {
 	Site     string           `json:"site,omitempty"`
 	Outcome  evidence.Outcome `json:"outcome"`
 	Error    string           `json:"error,omitempty"`
+	// Fix is what shows that it works again; nil when nothing did by the end of
+	// the period.
+	Fix *Fix `json:"fix"`
+
+	requested string // level, of a proof
 }
 
 // Restore is a recovery point that was brought back on request.

@@ -25,6 +25,8 @@ type page struct {
 	AnchorRows    []anchorRow
 	ProofLimits   []limitRow
 	Signers       []string
+	DrillPages    []drillPage
+	Uncovered     string // what the newest inventory says that no function covers
 }
 
 // figure is a number that stands out, with what it is.
@@ -51,6 +53,37 @@ type chartPage struct {
 	Log        bool
 	Zoom       string // what is shown, when that is not the whole period
 	SVG        template.HTML
+}
+
+type drillPage struct {
+	Drill
+	Restored, Others []evidence.DrillStep
+	People           string // how long people took, in words; empty at a table
+}
+
+func drillPageOf(d Drill) drillPage {
+	out := drillPage{Drill: d}
+	people, missing := 0.0, 0
+	for _, s := range d.Steps {
+		if s.Kind == "restore" || s.Kind == "" && s.Function != "" {
+			out.Restored = append(out.Restored, s)
+			continue
+		}
+		out.Others = append(out.Others, s)
+		switch {
+		case s.Kind == "people" && s.Status == evidence.Pass:
+			people += s.Seconds
+		case s.Kind == "people":
+			missing++
+		}
+	}
+	if len(out.Restored) > 0 {
+		out.People = "People took " + span(people) + " besides the machine, as they recorded it."
+		if missing > 0 {
+			out.People = fmt.Sprintf("How long people took is not recorded of %s: that an RTO is kept is not shown.", plural(missing, "step"))
+		}
+	}
+	return out
 }
 
 type proofLinePage struct {
@@ -82,6 +115,12 @@ func (p *Period) page() *page {
 	}
 	out.ProofGroups = groups
 	out.DeletionRows, out.AnchorRows, out.ProofLimits = p.deletionRows(), p.anchorRows(), p.proofLimits()
+	for _, d := range p.Drills {
+		out.DrillPages = append(out.DrillPages, drillPageOf(d))
+	}
+	if p.Inventory != nil {
+		out.Uncovered = p.Inventory.uncoveredText()
+	}
 	out.Contents = contents(out.FunctionPages)
 	return out
 }
@@ -91,7 +130,7 @@ func contents(functions []functionPage) []section {
 	for _, f := range functions {
 		out = append(out, section{f.ID, "Function " + f.Name})
 	}
-	return append(out, section{"proofs", "Proofs"}, section{"restores", "Restores on request"}, section{"controls", "Negative controls"},
+	return append(out, section{"proofs", "Proofs"}, section{"programme", "Test programme"}, section{"restores", "Restores on request"}, section{"controls", "Negative controls"},
 		section{"drills", "Exercises"}, section{"events", "Deletions, keys, suspicious recovery points, anchors"}, section{"not-proven", "Not proven"},
 		section{"frameworks", "What this supports"}, section{"verify", "How to check this"}, section{"sign", "Review"})
 }

@@ -25,7 +25,7 @@ type PeriodRequest struct {
 func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 	p := &Period{
 		Schema: PeriodSchema, From: req.From.UTC(), To: req.To.UTC(), JudgedTo: req.From.UTC(), Function: req.Function, Sites: []string{},
-		Functions: []Function{}, Policies: []Policy{}, Proofs: []ProofLine{}, Unanswered: []Unanswered{}, Failures: []Failure{},
+		Functions: []Function{}, Policies: []Policy{}, Programme: []Programme{}, Proofs: []ProofLine{}, Unanswered: []Unanswered{}, Failures: []Failure{},
 		Restores: []Restore{}, Controls: []Controls{}, Drills: []Drill{}, Actions: []Action{}, Deletions: []Deletion{}, Keys: []Key{},
 		Suspects: []Suspect{}, Anchors: []Anchor{}, Silences: []Silence{},
 	}
@@ -41,7 +41,7 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 		return nil, err
 	}
 	l.Reader = &memo{Reader: l.Reader, since: p.From.Add(-remembered), known: map[evidence.Act][]evidence.Record{}}
-	for _, step := range []func(Log) error{p.addPolicies, p.addActs, p.addFunctions, p.addSilences} {
+	for _, step := range []func(Log) error{p.addPolicies, p.addInventory, p.addActs, p.addFunctions, p.addSilences} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -50,6 +50,8 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 		}
 	}
 	p.sort()
+	p.addProgramme()
+	p.fixOthers()
 	p.NotProven = p.notProven()
 	p.Mapping = p.mapping()
 	return p, nil
@@ -115,7 +117,6 @@ func (p *Period) addFunctions(l Log) error {
 			return err
 		}
 		f.Runs = runs.counts
-		p.Failures = append(p.Failures, runs.failures...)
 		p.Unanswered = append(p.Unanswered, runs.open...)
 		f.ProofCounts = countProofs(p.Proofs, name)
 		for _, u := range p.Unanswered {
@@ -123,9 +124,12 @@ func (p *Period) addFunctions(l Log) error {
 				f.ProofCounts.Unanswered++
 			}
 		}
-		if err := p.judge(l, &f); err != nil {
+		h, err := p.judge(l, &f)
+		if err != nil {
 			return err
 		}
+		p.fixSnapshots(name, runs.failures, h)
+		p.Failures = append(p.Failures, runs.failures...)
 		p.summarize(&f)
 		p.Functions = append(p.Functions, f)
 	}
@@ -154,6 +158,7 @@ func (p *Period) notProven() []string {
 		"That people notice, decide and switch over in time: recovery times here are machine time, unless an exercise measured the rest.",
 		"That an application works on what was restored: a proof at L5 shows that the data equals what was captured, and only at L6 that the function's own checks pass.",
 		"That the clock of the host was right. Times of records never go back, and an anchor outside bounds when the log up to there was written.",
+		"That tests ran apart from production: the host and the engine of each proof are recorded, its network and its rights are not. Nor are tickets, approvals, signatures of reviewers, and how far a clock is from others.",
 		"That nobody with the signing key wrote another log: a checkpoint that was given to somebody else in the meantime shows it (see anchors).",
 	}
 	if len(p.Anchors) == 0 {
@@ -167,6 +172,9 @@ func (p *Period) notProven() []string {
 		if f.ProofCounts.Passed == 0 {
 			out = append(out, fmt.Sprintf("That %s can be restored: no proof of it passed in the period.", f.Function))
 		}
+	}
+	if p.Inventory == nil {
+		out = append(out, "That nothing was forgotten: no record up to the end of the period compares what the sources hold with what functions cover. A running service records that daily.")
 	}
 	if len(p.Controls) == 0 {
 		out = append(out, "That the verifier can fail: no round of negative controls ended in the period.")

@@ -174,3 +174,8 @@ func short(text string) string {
 	}
 	return string(runes[:longText]) + "… (cut here; the JSON form has all of it)"
 }
+
+// upTo is a share that is not exceeded, as a percentage, rounded up.
+func upTo(share float64) string {
+	return strconv.FormatFloat(math.Ceil(share*1000)/10, 'f', 1, 64) + " %"
+}
