@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/schematest"
 	"github.com/saypro/backupd/internal/testenv"
 )
 
@@ -119,6 +120,16 @@ func (w *world) documents(dir string, exercises ...string) {
 	for _, form := range []string{"html", "pdf", "json"} {
 		w.must(0, "report", "-o", filepath.Join(dir, "real-period."+form))
 	}
+	const schemas = "../../docs/schemas/"
+	meets := func(file, schema string) {
+		w.t.Helper()
+		document, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		schematest.Valid(w.t, schemas+schema, document)
+	}
+	meets("real-period.json", "report-period.v1.schema.json")
 	text, err := os.ReadFile(filepath.Join(dir, "real-period.html"))
 	if err != nil {
 		w.t.Fatal(err)
@@ -130,5 +141,6 @@ func (w *world) documents(dir string, exercises ...string) {
 		for _, form := range []string{"html", "md", "json"} {
 			w.must(0, "drill", "report", id, "-o", filepath.Join(dir, "real-"+id[:len(id)-len("-2006-01-02")]+"."+form))
 		}
+		meets("real-"+id[:len(id)-len("-2006-01-02")]+".json", "drill-review.v1.schema.json")
 	}
 }

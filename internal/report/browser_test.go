@@ -138,10 +138,19 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
-// reviewOf is the review of an exercise of two functions, one of which was late,
-// and of people at a table.
+// reviewOf is the page of a review.
 func reviewOf(t *testing.T) string {
 	t.Helper()
+	page, err := exampleReview().HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// exampleReview is of an exercise of two functions, one of which was late, and of
+// people at a table.
+func exampleReview() *drill.Review {
 	long := strings.Repeat("p/0e/0ea94ccf436209122b04d32fff1898c6ecc3e8e71b02a5550902", 4)
 	steps := []evidence.DrillStep{
 		{ID: "restore-payments", Kind: drill.StepRestore, Function: "payments", Site: "cloud", Status: evidence.Pass, Level: "L5", RecoveryPoint: at("2026-10-15 10:00:00"), Snapshot: "9bb277447f61", LostSeconds: 120, RPOSeconds: 900, Seconds: 1200, RTOSeconds: 3600},
@@ -163,11 +172,8 @@ func reviewOf(t *testing.T) string {
 	}
 	v.Timeline = []drill.Moment{{Time: at("2026-10-15 10:02:00"), Sequence: 70, What: long}}
 	v.Predicted = []drill.Prediction{{Function: "payments", Site: "cloud", Says: "nothing predicted it"}}
-	page, err := v.HTML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(page)
+	v.Summary = []string{"not everything held"}
+	return v
 }
 
 // printPage opens the page as it is, hears whether the browser complains, and
