@@ -125,7 +125,7 @@ func (v *Review) HTML() ([]byte, error) {
 			data.Messages = append(data.Messages, s)
 		case StepPeople:
 			data.Done = append(data.Done, s)
-		case StepRestore:
+		case StepRestore, StepCold:
 		default:
 			data.Checked = append(data.Checked, s)
 		}

@@ -265,8 +265,8 @@ func (v *verifier) earlier() error {
 		for _, claim := range x.claims {
 			v.found(&seq, FoundVerdict, "%s", claim)
 		}
-		v.out.Earlier = append(v.out.Earlier, *x.record)
+		v.earlierRecords = append(v.earlierRecords, *x.record)
 	}
-	v.out.Before = len(v.out.Earlier)
+	v.out.Before = len(v.earlierRecords)
 	return nil
 }

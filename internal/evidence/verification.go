@@ -45,9 +45,8 @@ type Verification struct {
 	// Heads says of each checkpoint that was brought along whether it fits.
 	Heads []HeadCheck `json:"heads,omitempty"`
 	// Before is how many records from before the period came along and are of
-	// this log; Earlier are these, in the order of the log.
-	Before  int      `json:"before,omitempty"`
-	Earlier []Record `json:"-"`
+	// this log.
+	Before int `json:"before,omitempty"`
 }
 
 // Finding is something wrong.

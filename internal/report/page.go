@@ -65,7 +65,7 @@ func drillPageOf(d Drill) drillPage {
 	out := drillPage{Drill: d}
 	people, missing := 0.0, 0
 	for _, s := range d.Steps {
-		if s.Kind == "restore" || s.Kind == "" && s.Function != "" {
+		if s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != "" {
 			out.Restored = append(out.Restored, s)
 			continue
 		}

@@ -163,11 +163,8 @@ var ErrUnsound = errors.New("the records do not hold")
 // verdicts that do not follow from their figures, are told in the report; the
 // error of anything else that was found matches [ErrUnsound].
 func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) {
-	about, err := evidence.ReadAbout(r, size)
-	if err != nil {
-		return Log{}, err
-	}
-	v, records, checkpoint, err := evidence.ReadBundle(r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
+	opened, err := evidence.ReadBundle(r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
+	v := opened.Verification
 	if v != nil {
 		for _, f := range v.Findings {
 			if f.Kind != evidence.FoundUnfinished && f.Kind != evidence.FoundVerdict {
@@ -178,10 +175,10 @@ func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) 
 	if err != nil {
 		return Log{}, err
 	}
-	l := FromRecords(records, string(checkpoint), key.String())
+	l := FromRecords(opened.Records, string(opened.Checkpoint), key.String())
 	l.First, l.Next = v.From, v.To // also of a part without a single record
 	if v.From > 0 {
-		l.Before, l.Begins = v.Earlier, about.Since
+		l.Before, l.Begins = opened.Earlier, opened.About.Since
 	}
 	return l, nil
 }
