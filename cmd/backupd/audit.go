@@ -31,7 +31,7 @@ what is not.`,
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAuditKey(a), newAuditBundle(a), newAuditVerify(a))
+	cmd.AddCommand(newAuditKey(a), newAuditBundle(a), newAuditVerify(a), newAuditClock(a))
 	return cmd
 }
 

@@ -35,6 +35,7 @@ var documents = []any{
 	engine.KeyAddResult{},
 	engine.KeyRotateResult{},
 	engine.EvidenceKey{},
+	engine.ClockSet{},
 	evidence.About{},
 	evidence.Verification{},
 	repository.Inspection{},

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -66,6 +67,11 @@ func putEvidence(tx *bbolt.Tx, e evidence.Entry) error {
 		}
 	}
 	found := tx.Bucket(bucketEvidenceFound)
+	if e.SetsBack {
+		if err := redateEvidence(found, e.Time); err != nil {
+			return err
+		}
+	}
 	for _, function := range slices.Compact([]string{"", e.Function}) {
 		key := append(evidenceTime(evidencePrefix(e.Act, function), e.Time), seq...)
 		if err := found.Put(key, nil); err != nil {
@@ -79,6 +85,25 @@ func putEvidence(tx *bbolt.Tx, e evidence.Entry) error {
 		return tx.Bucket(bucketEvidenceOpen).Delete(be64(*e.Closes))
 	}
 	return nil
+}
+
+// redateEvidence makes everything that is found by a later time found by this
+// one. It is once in the life of a log, so all keys are looked at.
+func redateEvidence(found *bbolt.Bucket, at time.Time) error {
+	var later [][]byte
+	err := found.ForEach(func(k, _ []byte) error {
+		prefix := k[:len(k)-16]
+		if string(k[:len(k)-8]) > string(evidenceTime(slices.Clone(prefix), at)) {
+			later = append(later, slices.Clone(k))
+		}
+		return nil
+	})
+	for _, k := range later {
+		n := len(k)
+		key := append(evidenceTime(slices.Clone(k[:n-16]), at), k[n-8:]...)
+		err = errors.Join(err, found.Delete(k), found.Put(key, nil))
+	}
+	return err
 }
 
 // evidencePrefix begins the keys of an act's records of a function; those of all

@@ -97,6 +97,24 @@ func TestEvidenceOnDisk(t *testing.T) {
 	if log.Size() != 4*rounds-2+1 {
 		t.Errorf("size %d", log.Size())
 	}
+	// What is dated after the clock was set back is found where it was.
+	now.Advance(-20*time.Minute - 30*time.Second)
+	set := now.Now()
+	if err := log.SetBack("it was ahead", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := count("pay", set, set.Add(time.Nanosecond)); got != 2*20-1 {
+			t.Errorf("%d records of when the clock was set back", got)
+		}
+		if got := count("pay", time.Time{}, time.Time{}); got != 2*rounds-1 {
+			t.Errorf("%d records of all", got)
+		}
+		if got := count("pay", set.Add(time.Nanosecond), time.Time{}); got != 0 {
+			t.Errorf("%d records after it", got)
+		}
+		open()
+	}
 }
 
 func TestEvidenceIsNeverOverwritten(t *testing.T) {

@@ -39,6 +39,7 @@ func (w *world) play(ctx context.Context) error {
 		{90 * time.Second, w.restore},
 		{90 * time.Second, w.prove},
 		{30 * time.Second, w.noticed},
+		{60 * time.Second, w.audit},
 		{30 * time.Second, w.finish},
 	} {
 		ctx, cancel := context.WithTimeoutCause(ctx, s.patience, fmt.Errorf("the step took more than %s", s.patience))

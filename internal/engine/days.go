@@ -11,8 +11,9 @@ import (
 )
 
 // closeDays records in short what each day that is over says of each function,
-// so that years can be judged without reading every record. A day without a
-// record is closed like any other: that nothing happened is told, too.
+// so that years can be judged without reading every record. Days without a record
+// are left out: they say nothing, and a clock that is years ahead for a moment
+// would leave thousands.
 func (e *Engine) closeDays(ctx context.Context) error {
 	today := dayOf(e.clock.Now())
 	if e.daysClosed.Equal(today) {
@@ -32,10 +33,20 @@ func (e *Engine) closeDaysOf(ctx context.Context, function string, today time.Ti
 	if err != nil || day.IsZero() {
 		return err
 	}
-	for ; day.Before(today) && ctx.Err() == nil; day = day.AddDate(0, 0, 1) {
+	for day.Before(today) && ctx.Err() == nil {
 		next, err := e.firstSince(from, day.AddDate(0, 0, 1))
 		if err != nil {
 			return err
+		}
+		if next == from {
+			of, err := e.dayOfRecord(from, today)
+			if err != nil {
+				return err
+			}
+			if day = day.AddDate(0, 0, 1); day.Before(of) {
+				day = of
+			}
+			continue
 		}
 		d, err := evidence.DeriveDay(function, day.Format(time.DateOnly), from, next, e.evidence.Records(from, next))
 		if err != nil {
@@ -44,17 +55,34 @@ func (e *Engine) closeDaysOf(ctx context.Context, function string, today time.Ti
 		if err := e.tell(ctx, evidence.Record{Act: evidence.ActDay, Function: function, Day: &d}); err != nil {
 			return err
 		}
-		from = next
+		day, from = day.AddDate(0, 0, 1), next
 	}
 	return ctx.Err()
 }
 
+// dayOfRecord returns the day that a record was written on, and today when there
+// is no such record yet.
+func (e *Engine) dayOfRecord(n uint64, today time.Time) (time.Time, error) {
+	for r, err := range e.evidence.Records(n, n+1) {
+		return dayOf(r.Time), err
+	}
+	return today, nil
+}
+
 // firstOpenDay returns the first day of a function that is not closed, and the
-// first record of it; zero when the log is empty.
+// first record of it; zero when the log is empty. When the clock was set back
+// since then it begins there: what was written before has no day.
 func (e *Engine) firstOpenDay(function string) (day time.Time, from uint64, err error) {
 	last, ok, err := e.evidence.Latest(evidence.ActDay, function)
 	if err != nil {
 		return day, 0, err
+	}
+	set, was, err := e.evidence.Latest(evidence.ActClock, "")
+	if err != nil {
+		return day, 0, err
+	}
+	if was && (!ok || set.Sequence > last.Sequence) {
+		return dayOf(set.Time), set.Sequence, nil
 	}
 	if ok {
 		day, err = time.Parse(time.DateOnly, last.Day.Date)

@@ -18,6 +18,14 @@ func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 // TellFound records what the sources hold, as a service does daily.
 func (e *Engine) TellFound(ctx context.Context) error { return e.tellFound(ctx) }
 
+// CloseDays closes the days that are over, as the service does.
+func (e *Engine) CloseDays(t *testing.T) {
+	t.Helper()
+	if err := e.closeDays(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Hurry makes commands give up soon on a site that fails, and a service begin
 // soon to keep house.
 func (e *Engine) Hurry() {

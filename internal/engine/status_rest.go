@@ -26,6 +26,9 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 			s.Reasons = append(s.Reasons, "site "+r.Site+": "+reason)
 		}
 	}
+	if reason := e.clockReason(); reason != "" {
+		s.Reasons = append(s.Reasons, reason)
+	}
 	s.Spool = e.spool()
 	if reason := spoolReason(s.Spool); reason != "" {
 		s.Reasons = append(s.Reasons, reason)

@@ -86,6 +86,6 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = state{signer: l.now.signer, size: b.size, root: b.root, last: w.last, head: checkpoint}
+	l.now = state{signer: l.now.signer, size: b.size, root: b.root, last: w.last, head: checkpoint, setBacks: b.setBacks}
 	return w.keys.current, nil
 }

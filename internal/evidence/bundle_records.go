@@ -18,8 +18,9 @@ type Opened struct {
 	Checkpoint []byte
 }
 
-// ReadBundle checks a bundle as [Verify] does and returns its records. With an
-// error there may be a verification, of records that cannot be read.
+// ReadBundle checks a bundle as [Verify] does and returns its records, with the
+// times that count when the clock was set back. With an error there may be a
+// verification, of records that cannot be read.
 func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (Opened, error) {
 	v, earlier, err := check(r, size, o)
 	if err != nil {
@@ -44,5 +45,6 @@ func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (Opened, error) {
 			out.Records = append(out.Records, record)
 		}
 	}
+	redate(out.Records)
 	return out, nil
 }

@@ -162,10 +162,27 @@ func firstOf(log Reader, date string, at time.Time) (uint64, error) {
 		if r.Day.Date < date {
 			next = max(next, r.Day.Next)
 		} else if r.Day.Date == date {
-			return max(next, r.Day.First), nil
+			whole, err := wasNotSetBack(log, date)
+			if whole {
+				next = max(next, r.Day.First)
+			}
+			return next, err
 		}
 	}
 	return next, nil
+}
+
+// wasNotSetBack reports whether the clock was not set back on a day: the Day of
+// one on which it was begins there, and not with the day.
+func wasNotSetBack(log Reader, date string) (bool, error) {
+	begin, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return false, err
+	}
+	for _, err := range log.Find(ActClock, "", begin, begin.AddDate(0, 0, 1)) {
+		return false, err
+	}
+	return true, nil
 }
 
 // derive makes Days of the records with begin ≤ sequence < next, from the day

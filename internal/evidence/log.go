@@ -56,6 +56,8 @@ type state struct {
 	root   Hash
 	last   time.Time // of the newest record
 	head   []byte    // signed; nil while the log is empty
+
+	setBacks []setBack // of the clock, in order
 }
 
 // opened is what a result must repeat of its intent.
@@ -103,6 +105,9 @@ func (l *Log) take(at Checkpoint, head []byte) error {
 	}
 	newest, err := l.read(at.Size - 1)
 	if err != nil {
+		return err
+	}
+	if l.now.setBacks, err = l.findSetBacks(); err != nil {
 		return err
 	}
 	l.now.size, l.now.root, l.now.last, l.now.head = at.Size, at.Root, newest.Time, head
@@ -216,9 +221,9 @@ func signed(k PublicKey, by string) Record {
 // when that takes over, and returns the sequence of the last.
 func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 	was := l.state()
-	b := builder{reader: l.store.EvidenceHashes, size: was.size, root: was.root}
+	b := builder{reader: l.store.EvidenceHashes, size: was.size, root: was.root, setBacks: was.setBacks}
 	now := l.clock.Now().UTC().Round(0)
-	if now.Before(was.last) {
+	if now.Before(was.last) && batch[0].Clock == nil {
 		now = was.last // a clock that was set back must not reorder what happened
 	}
 	for i := range batch {
@@ -254,7 +259,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = state{signer: head, size: b.size, root: b.root, last: now, head: checkpoint}
+	l.now = state{signer: head, size: b.size, root: b.root, last: now, head: checkpoint, setBacks: b.setBacks}
 	return b.size - 1, nil
 }
 
@@ -292,6 +297,8 @@ type builder struct {
 	root    Hash
 	entries []Entry
 	fresh   map[int64]Hash // not stored yet
+
+	setBacks []setBack // with those among the entries
 }
 
 func (b *builder) hashes(indexes []int64) ([]Hash, error) {
@@ -327,7 +334,10 @@ func (b *builder) add(r *Record, sealed []byte) error {
 	}
 	e := Entry{
 		Sequence: b.size, Envelope: sealed, HashIndex: tlog.StoredHashIndex(0, n), Hashes: added,
-		Act: r.Act, Function: r.Function, Time: r.Time, Opens: r.Phase == Intent,
+		Act: r.Act, Function: r.Function, Time: r.Time, Opens: r.Phase == Intent, SetsBack: r.Act == ActClock,
+	}
+	if e.SetsBack {
+		b.setBacks = append(slices.Clone(b.setBacks), setBack{r.Sequence, r.Time}) // others read the old ones
 	}
 	if r.Phase == Result {
 		e.Closes = r.Intent

@@ -38,6 +38,11 @@ func (m *memory) AppendEvidence(head []byte, entries []Entry) error {
 		if e.Sequence != uint64(len(m.entries)) {
 			return fmt.Errorf("record %d comes after %d", e.Sequence, len(m.entries))
 		}
+		for i := range m.entries {
+			if e.SetsBack && m.entries[i].Time.After(e.Time) {
+				m.entries[i].Time = e.Time
+			}
+		}
 		m.entries = append(m.entries, e)
 		for i, h := range e.Hashes {
 			m.hashes[e.HashIndex+int64(i)] = h

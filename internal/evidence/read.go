@@ -11,13 +11,16 @@ import (
 const pageSize = 256
 
 // Records returns the records with from ≤ sequence < to, in order. What is
-// stored is taken as it is: [Verify] checks, this reads.
+// stored is taken as it is: [Verify] checks, this reads. Only the times of
+// records from before the clock was set back are those that count.
 func (l *Log) Records(from, to uint64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		now := l.state()
 		for e, err := range l.Envelopes(from, to) {
 			var r Record
 			if err == nil {
 				r, err = decodeRecord(e)
+				now.date(&r)
 			}
 			if err == nil && r.Sequence != from {
 				err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, from)
@@ -135,6 +138,7 @@ func (l *Log) read(sequence uint64) (Record, error) {
 	if err == nil && r.Sequence != sequence {
 		err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, sequence)
 	}
+	l.state().date(&r)
 	return r, err
 }
 

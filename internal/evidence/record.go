@@ -20,6 +20,7 @@ const (
 	ActSuspect  Act = "suspect"  // event: a recovery point that looks wrong, or was cleared
 	ActAlive    Act = "alive"    // event: nothing else happened for a while
 	ActAnchor   Act = "anchor"   // event: a checkpoint was given to somebody outside
+	ActClock    Act = "clock"    // event: the clock was ahead, and is set back from here on
 	ActDay      Act = "day"      // event: what a day's records say of one function, in short
 	ActFound    Act = "found"    // event: what the sources hold, and what of it no function covers
 )
@@ -53,7 +54,7 @@ type Record struct {
 	// Sequence is the record's place in the log, from 0, without gaps.
 	Sequence uint64 `json:"sequence"`
 	// Time is when the record was written, UTC, never before that of the
-	// record before it.
+	// record before it, unless this one says that the clock was set back.
 	Time  time.Time `json:"time"`
 	Act   Act       `json:"act"`
 	Phase Phase     `json:"phase"`
@@ -83,6 +84,7 @@ type Record struct {
 	Anchor   *Anchor   `json:"anchor,omitempty"`
 	Day      *Day      `json:"day,omitempty"`
 	Found    *Found    `json:"found,omitempty"`
+	Clock    *Clock    `json:"clock,omitempty"`
 }
 
 // Snapshot is what came of a snapshot.
@@ -493,6 +495,13 @@ type FoundSource struct {
 
 // MostFound is how many names of a kind a Found tells of a source.
 const MostFound = 200
+
+// Clock tells that the clock was ahead: what was dated later than this record
+// has a time that nobody knows. Somebody says so, the program cannot know.
+type Clock struct {
+	Was    time.Time `json:"was"` // of the record before it
+	Reason string    `json:"reason"`
+}
 
 // Drill is one entry of an exercise of the continuity plan.
 type Drill struct {

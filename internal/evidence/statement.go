@@ -108,9 +108,9 @@ func parseStatement(payload []byte) (*statement, error) {
 
 // Those that last have an intent and a result; some of them have events, too.
 var (
-	acts    = []Act{ActSnapshot, ActDurable, ActProof, ActRestore, ActControls, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound}
+	acts    = []Act{ActSnapshot, ActDurable, ActProof, ActRestore, ActControls, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound, ActClock}
 	lasting = []Act{ActSnapshot, ActProof, ActRestore, ActControls, ActDrill, ActDeletion, ActKey}
-	instant = []Act{ActDurable, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound}
+	instant = []Act{ActDurable, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound, ActClock}
 )
 
 // bodies returns the acts of the bodies that a record has.
@@ -134,6 +134,7 @@ func (r *Record) bodies() []Act {
 		{ActAnchor, r.Anchor != nil},
 		{ActDay, r.Day != nil},
 		{ActFound, r.Found != nil},
+		{ActClock, r.Clock != nil},
 	} {
 		if b.there {
 			out = append(out, b.act)
@@ -173,6 +174,8 @@ func (r *Record) check() error {
 		return bad("a result, and nothing else, names its intent")
 	case ended != known:
 		return bad("a result, and nothing else, has one of the outcomes; this one has %q", r.Outcome)
+	case r.Clock != nil && (r.Clock.Reason == "" || !r.Clock.Was.After(r.Time)):
+		return bad("it must say why, and set the clock back")
 	case r.Outcome == Done && r.Error != "" || !ended && r.Error != "":
 		return bad("it has an error, though nothing failed")
 	}

@@ -39,6 +39,9 @@ type Entry struct {
 	Act      Act
 	Function string
 	Time     time.Time
+	// SetsBack: what was stored before and is dated later is found by this time
+	// from now on.
+	SetsBack bool
 	// Opens is set for an intent; Closes is the intent of a result.
 	Opens  bool
 	Closes *uint64

@@ -70,6 +70,7 @@ const (
 	FoundKey        FindingKind = "key"
 	FoundSequence   FindingKind = "sequence"
 	FoundTime       FindingKind = "time"
+	FoundClock      FindingKind = "clock"
 	FoundSubject    FindingKind = "subject"
 	FoundUnfinished FindingKind = "unfinished"
 	FoundResult     FindingKind = "result"
@@ -87,6 +88,7 @@ var meanings = map[FindingKind]string{
 	FoundKey:        "nothing vouches for the key: ask, by another way than this bundle, why there is another key, and give it with --key only if the answer convinces",
 	FoundSequence:   "a record is missing, was put in, or stands elsewhere than it was written",
 	FoundTime:       "the record was not written when it says, or not in this place",
+	FoundClock:      "nobody knows when what is dated later than this record was written: ask what happened to the clock, and compare with checkpoints that were given outside",
 	FoundSubject:    "the record is not about what it says, or was written into another history",
 	FoundUnfinished: "how this ended was never put on record: a failure may have been hidden",
 	FoundResult:     "a result without the act that it is of: its intent was removed, or it was made up",

@@ -265,7 +265,9 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 	if seq == v.out.From {
 		v.out.First = r.Time
 	} else {
-		if r.Time.Before(v.last) {
+		if r.setsBack(v.last) {
+			v.found(&seq, FoundClock, "the clock was set back by %v, to %s: %s", v.last.Sub(r.Time).Round(time.Second), stamp(r.Time), r.Clock.Reason)
+		} else if r.Time.Before(v.last) {
 			v.found(&seq, FoundTime, "it was written at %s, before the record before it (%s)", stamp(r.Time), stamp(v.last))
 		}
 		silence := r.Time.Sub(v.last)

@@ -29,7 +29,7 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	switch {
 	case r.Sequence != w.size:
 		return nil, fmt.Errorf("%w: its sequence is %d", ErrDamaged, r.Sequence)
-	case r.Time.Before(w.last):
+	case r.Time.Before(w.last) && !r.setsBack(w.last):
 		return nil, fmt.Errorf("%w: its time %v is before that of the record before it", ErrDamaged, r.Time)
 	case !s.about(w.origin, before):
 		return nil, fmt.Errorf("%w: its subject is not what it is about", ErrDamaged)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ func (p *Period) addActs(l Log) error {
 		{evidence.ActKey, "", p.addKey, p.addKeyEvent},
 		{evidence.ActSuspect, p.Function, nil, p.addSuspect},
 		{evidence.ActAnchor, "", nil, p.addAnchor},
+		{evidence.ActClock, "", nil, p.addClock},
 	} {
 		found, err := l.actsOf(of.act, of.function, p.From, p.readTo)
 		if err != nil {
@@ -120,6 +122,17 @@ func (p *Period) addAnchor(r evidence.Record) {
 	if a := r.Anchor; a != nil {
 		p.Anchors = append(p.Anchors, Anchor{Sequence: r.Sequence, Time: r.Time.UTC(), To: a.To, Size: a.Size, Root: a.Root})
 	}
+}
+
+// addClock tells of a clock that was set back among what did not go well: what
+// happened before it is missing from the report, or dated wrongly.
+func (p *Period) addClock(r evidence.Record) {
+	f := failure(r)
+	if r.Clock != nil {
+		f.Error = fmt.Sprintf("the clock had been ahead, at %s, and was set back; what was recorded meanwhile is of a time that nobody knows: %s",
+			r.Clock.Was.UTC().Format(time.RFC3339), r.Clock.Reason)
+	}
+	p.Failures = append(p.Failures, f)
 }
 
 // sort puts what was read act by act in the order of the log.

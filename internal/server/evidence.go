@@ -16,6 +16,7 @@ const (
 	pathEvidenceKey    = "/v1/evidence/key"
 	pathEvidenceRotate = "/v1/evidence/key/rotate"
 	pathEvidenceBundle = "/v1/evidence/bundle"
+	pathEvidenceClock  = "/v1/evidence/clock"
 )
 
 // outcomeTrailer comes behind the bytes of a bundle and says how they ended: an
@@ -28,6 +29,8 @@ type EvidenceOperations interface {
 	EvidenceKey(ctx context.Context) (engine.EvidenceKey, error)
 	// RotateEvidenceKey puts a new key to use.
 	RotateEvidenceKey(ctx context.Context) (engine.EvidenceKey, error)
+	// SetEvidenceClock says that the clock was ahead and is right now.
+	SetEvidenceClock(ctx context.Context, req engine.ClockRequest) (engine.ClockSet, error)
 	// WriteEvidence writes a bundle of the log.
 	WriteEvidence(ctx context.Context, req engine.BundleRequest, w io.Writer) error
 }
@@ -39,6 +42,9 @@ func (s *server) evidenceRoutes(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("POST "+pathEvidenceRotate, handle(s, func(ctx context.Context, _ struct{}, _ progress.Reporter) (any, error) {
 		return s.ops.RotateEvidenceKey(ctx)
+	}))
+	mux.HandleFunc("POST "+pathEvidenceClock, handle(s, func(ctx context.Context, req engine.ClockRequest, _ progress.Reporter) (any, error) {
+		return s.ops.SetEvidenceClock(ctx, req)
 	}))
 	mux.HandleFunc("POST "+pathEvidenceBundle, s.bundle)
 }
@@ -74,6 +80,12 @@ func (c *Client) EvidenceKey(ctx context.Context) (key engine.EvidenceKey, err e
 func (c *Client) RotateEvidenceKey(ctx context.Context) (key engine.EvidenceKey, err error) {
 	err = c.ask(ctx, http.MethodPost, pathEvidenceRotate, struct{}{}, nil, &key)
 	return key, err
+}
+
+// SetEvidenceClock implements [EvidenceOperations].
+func (c *Client) SetEvidenceClock(ctx context.Context, req engine.ClockRequest) (set engine.ClockSet, err error) {
+	err = c.ask(ctx, http.MethodPost, pathEvidenceClock, req, nil, &set)
+	return set, err
 }
 
 // WriteEvidence implements [EvidenceOperations].

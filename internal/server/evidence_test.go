@@ -14,6 +14,7 @@ import (
 type archivist struct {
 	key   engine.EvidenceKey
 	asked engine.BundleRequest
+	clock engine.ClockRequest
 	bytes []byte
 	err   error
 }
@@ -22,6 +23,11 @@ func (a *archivist) EvidenceKey(context.Context) (engine.EvidenceKey, error) { r
 
 func (a *archivist) RotateEvidenceKey(context.Context) (engine.EvidenceKey, error) {
 	return a.key, a.err
+}
+
+func (a *archivist) SetEvidenceClock(_ context.Context, req engine.ClockRequest) (engine.ClockSet, error) {
+	a.clock = req
+	return engine.ClockSet{Record: 8, Was: moment.AddDate(2, 0, 0), Time: moment}, a.err
 }
 
 func (a *archivist) WriteEvidence(_ context.Context, req engine.BundleRequest, w io.Writer) error {
@@ -42,6 +48,12 @@ func TestEvidenceArrivesWhole(t *testing.T) {
 		}
 		same(t, "the key", got, a.key)
 	}
+	set, err := c.SetEvidenceClock(t.Context(), engine.ClockRequest{Reason: "a flat battery"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the clock", set, engine.ClockSet{Record: 8, Was: moment.AddDate(2, 0, 0), Time: moment})
+	same(t, "why", a.clock, engine.ClockRequest{Reason: "a flat battery"})
 	req := engine.BundleRequest{Since: moment, Until: moment.AddDate(1, 0, 0)}
 	var got bytes.Buffer
 	if err := c.WriteEvidence(t.Context(), req, &got); err != nil || !bytes.Equal(got.Bytes(), a.bytes) {
