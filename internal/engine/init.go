@@ -44,7 +44,7 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	traffic := newTraffic(cfg)
 	count := newMeter(cat, traffic, o.Clock, o.Log)
 	defer func() { err = errors.Join(err, count.write()) }()
-	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log, traffic)
+	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log, traffic, nil)
 	if err != nil {
 		return report, err
 	}

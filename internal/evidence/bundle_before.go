@@ -64,7 +64,7 @@ func (l *Log) beforeRecords(about About) ([]byte, error) {
 // sequences is a set of records.
 type sequences map[uint64]bool
 
-// wantedBefore chooses the records: the policy in force, what each site last had
+// wantedBefore chooses the records: the policies, what each site last had
 // and what was last proven there, and the actions of earlier exercises.
 func (l *Log) wantedBefore(about About) (sequences, error) {
 	out := sequences{}
@@ -72,7 +72,11 @@ func (l *Log) wantedBefore(about About) (sequences, error) {
 	if err != nil {
 		return nil, err
 	}
-	oldest := about.Since
+	// All of them, and not the newest alone: since when something is promised of a
+	// function decides whether it is new.
+	for _, p := range policies {
+		out[p.Sequence] = true
+	}
 	if n := len(policies); n > 0 && policies[n-1].Policy != nil {
 		for function := range policies[n-1].Policy.Functions {
 			newest, err := l.newestPoints(function, policies[n-1].Policy.Sites, about.Since)
@@ -81,15 +85,7 @@ func (l *Log) wantedBefore(about About) (sequences, error) {
 			}
 			for _, r := range newest {
 				out[r.Sequence] = true
-				oldest = earliest(oldest, r.Time)
 			}
-		}
-	}
-	// And each policy since the oldest of these.
-	for _, p := range slices.Backward(policies) {
-		out[p.Sequence] = true
-		if !p.Time.After(oldest) {
-			break
 		}
 	}
 	return out, l.wantedActions(about, out)
@@ -191,13 +187,6 @@ func (l *Log) wantedActions(about About, out sequences) error {
 		}
 	}
 	return nil
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 func gathered(found iter.Seq2[Record, error]) (out []Record, err error) {

@@ -186,3 +186,21 @@ func StartOverWithKeyFile(o Options, path, by string) (*Log, error) {
 	}
 	return StartOver(o, by)
 }
+
+// PutKeyFileAway renames the file of a key, whatever is in it, so that another
+// can be made, and returns the public key; empty when there is none to be read.
+func PutKeyFileAway(path string) (public string, err error) {
+	if s, err := ReadKeyFile(path); err == nil {
+		public = s.public.String()
+	}
+	for n := 1; ; n++ {
+		away := fmt.Sprintf("%s.%d.old", path, n)
+		if _, err := os.Lstat(away); errors.Is(err, fs.ErrNotExist) {
+			err = os.Rename(path, away)
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", nil
+			}
+			return public, errors.Join(err, syncFolder(path))
+		}
+	}
+}

@@ -52,8 +52,7 @@ func finding(r evidence.Record) Finding {
 }
 
 func differs(p evidence.Proof) bool {
-	// What fails at L7 is the host, the key or the time, and not the copy.
-	return slices.ContainsFunc(p.Checks, func(c evidence.Check) bool { return c.Status == evidence.Fail && c.Level != "L7" }) ||
+	return slices.ContainsFunc(p.Checks, evidence.Check.Differs) ||
 		slices.ContainsFunc(p.Tables, func(t evidence.Table) bool { return t.FoundDigest != "" && !same(t) })
 }
 
