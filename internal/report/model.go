@@ -42,6 +42,9 @@ type Period struct {
 	From     time.Time `json:"from"`
 	To       time.Time `json:"to"`
 	JudgedTo time.Time `json:"judged_to"`
+	// LogBegins is when the first record of the log, or of the part of it that is
+	// given, was written; left out when there is none.
+	LogBegins time.Time `json:"log_begins,omitzero"`
 	// Function is the only one that the report is about; empty: all.
 	Function string   `json:"function,omitempty"`
 	Sites    []string `json:"sites"`

@@ -26,6 +26,7 @@ type page struct {
 	ProofLimits   []limitRow
 	Signers       []string
 	DrillPages    []drillPage
+	Edge          string // what of the period lies outside of the log
 	Uncovered     string // what the newest inventory says that no function covers
 }
 
@@ -102,7 +103,7 @@ type limitRow struct {
 }
 
 func (p *Period) page() *page {
-	out := &page{Period: p, P: titled{p.title()}, Figures: p.figures(), FailureRows: p.failureRows(), Signers: signers}
+	out := &page{Period: p, P: titled{p.title()}, Edge: p.edge(), Figures: p.figures(), FailureRows: p.failureRows(), Signers: signers}
 	for i, policy := range p.Policies {
 		out.Policies = append(out.Policies, policyPage{policy, i == 0 || i == len(p.Policies)-1 || len(p.Policies) <= 6})
 	}

@@ -54,6 +54,9 @@ func (d *paper) periodCover(p *page) {
 		"Evidence log", count(p.Cover.Size)+" records, root "+p.Cover.Root)
 	d.figures(p.Figures)
 	d.chapter("Summary", "", "")
+	if p.Edge != "" {
+		d.card("Not all is known", gradeUnknown, "not known", []string{p.Edge})
+	}
 	for _, f := range p.Functions {
 		d.card(f.Function, gradeOf(f.Verdict), string(f.Verdict), f.Summary)
 	}

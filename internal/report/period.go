@@ -80,6 +80,11 @@ func (p *Period) place(l Log) error {
 		return err
 	}
 	if l.Next > l.First {
+		oldest, err := l.record(l.First)
+		if err != nil {
+			return err
+		}
+		p.LogBegins = oldest.Time.UTC()
 		newest, err := l.record(l.Next - 1)
 		if err != nil {
 			return err
@@ -151,6 +156,21 @@ func (p *Period) addSilences(l Log) error {
 	return err
 }
 
+// edge says what of the period lies outside of the log; empty when nothing does.
+func (p *Period) edge() string {
+	switch {
+	case p.LogBegins.IsZero():
+		return "There is no record at all: nothing is known."
+	case !p.LogBegins.Before(p.To):
+		return fmt.Sprintf("The log begins after the period ends, at %s: nothing is known of it.", when(p.LogBegins))
+	case !p.JudgedTo.After(p.From):
+		return "The log ends before the period begins: nothing is known of it."
+	case p.begins.IsZero() && p.LogBegins.After(p.From):
+		return fmt.Sprintf("The log begins at %s: of what was before nothing is known.", when(p.LogBegins))
+	}
+	return ""
+}
+
 // notProven says what a report of this kind never shows, and what this one
 // does not.
 func (p *Period) notProven() []string {
@@ -182,7 +202,10 @@ func (p *Period) notProven() []string {
 	if len(p.Drills) == 0 {
 		out = append(out, "That people know what to do: there was no exercise in the period.")
 	}
-	if p.JudgedTo.Before(p.To) {
+	if edge := p.edge(); edge != "" {
+		out = append(out, edge)
+	}
+	if p.JudgedTo.Before(p.To) && p.JudgedTo.After(p.From) {
 		out = append(out, fmt.Sprintf("Anything after %s: the log ends there.", when(p.JudgedTo)))
 	}
 	return out

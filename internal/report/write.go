@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -153,7 +155,24 @@ func (l Log) knows(function string) error {
 	for _, err := range l.Find(evidence.ActSnapshot, function, time.Time{}, time.Time{}) {
 		return err
 	}
-	return fmt.Errorf("%w: no policy and no snapshot of function %q is in the evidence log", ErrNotThere, function)
+	known, err := l.promised()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: no policy and no snapshot of function %q is in the evidence log; there are those of %s", ErrNotThere, function, cmp.Or(list(known), "none"))
+}
+
+// promised are all functions of which a policy ever promised something.
+func (l Log) promised() ([]string, error) {
+	records, err := l.all(evidence.ActPolicy, "", time.Time{}, time.Time{})
+	var out []string
+	for _, r := range records {
+		if r.Policy != nil {
+			out = union(out, sortedKeys(r.Policy.Functions))
+		}
+	}
+	slices.Sort(out)
+	return out, err
 }
 
 // ErrUnsound marks a bundle that does not hold: no report is made of it.
