@@ -18,6 +18,9 @@ func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 // Published is up to where the log was given to the sites.
 func (e *Engine) Published() (uint64, error) { return e.published() }
 
+// TellFound records what the sources hold, as a service does daily.
+func (e *Engine) TellFound(ctx context.Context) error { return e.tellFound(ctx) }
+
 // CloseDays closes the days that are over, as the service does.
 func (e *Engine) CloseDays(t *testing.T) {
 	t.Helper()

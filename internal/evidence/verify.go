@@ -42,22 +42,28 @@ const (
 // Verify checks a bundle. What is wrong is in the findings; the error matches
 // [ErrBundle] when the file is no bundle at all.
 func Verify(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
+	v, _, err := check(r, size, o)
+	return v, err
+}
+
+// check returns the records from before the period as well.
+func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
 	if len(o.Keys) == 0 {
-		return nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
+		return nil, nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
 	}
 	b, err := openBundle(r, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v := newVerifier(b, o)
 	if err := v.before(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := v.records(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v.after()
-	return v.conclude(), nil
+	return v.conclude(), v.earlierRecords, nil
 }
 
 // verifier is the check of one bundle under way.
@@ -68,25 +74,26 @@ type verifier struct {
 	stampers *x509.CertPool
 	out      *Verification
 
-	tree       *tree
-	keys       keychain
-	trusted    map[PublicKey]bool
-	strange    map[PublicKey]*span // records signed by keys that nothing vouches for
-	last       time.Time
-	open       map[uint64]*Record
-	newest     map[string]uint64 // by function, the last intent of a snapshot: they never overlap
-	acts       map[actKey]int
-	times      []int64 // milliseconds since 1970, from From on
-	days       *dayBook
-	points     *pointBook
-	clamped    uint64               // the newest record with the time of the one before it
-	retired    map[PublicKey]uint64 // how many records there were when a key signed for the last time
-	actions    map[string]uint64
-	promise    *Policy              // in force, as far as it is known
-	promisedAt uint64               // the record of it
-	due        map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
-	passed     map[uint64]bool      // results
-	wrong      *signatures
+	tree           *tree
+	keys           keychain
+	trusted        map[PublicKey]bool
+	strange        map[PublicKey]*span // records signed by keys that nothing vouches for
+	last           time.Time
+	open           map[uint64]*Record
+	newest         map[string]uint64 // by function, the last intent of a snapshot: they never overlap
+	acts           map[actKey]int
+	times          []int64 // milliseconds since 1970, from From on
+	days           *dayBook
+	points         *pointBook
+	clamped        uint64               // the newest record with the time of the one before it
+	retired        map[PublicKey]uint64 // how many records there were when a key signed for the last time
+	actions        map[string]uint64
+	promise        *Policy              // in force, as far as it is known
+	promisedAt     uint64               // the record of it
+	due            map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
+	passed         map[uint64]bool      // results
+	earlierRecords []Record             // from before the period
+	wrong          *signatures
 }
 
 // actKey is what records are counted by.
@@ -144,7 +151,7 @@ func (v *verifier) before() error {
 	if v.tree, err = growFrom(about.From, v.bundle.hashes.Before); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrBundle, bundleTree, err)
 	}
-	return nil
+	return v.earlier()
 }
 
 // records checks all records: they are taken apart on all processors, followed

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // promised takes in what is promised from a record on, and warns of what is less
@@ -27,6 +28,22 @@ func (v *verifier) promised(seq uint64, r *Record) {
 		}
 	}
 	v.promise, v.promisedAt = now, seq
+}
+
+// promisedBefore takes in what was promised last before the period. When it was
+// last anchored is not known: that counts from the begin of the period.
+func (v *verifier) promisedBefore() {
+	for i := range v.earlierRecords {
+		r := &v.earlierRecords[i]
+		if r.Policy == nil {
+			continue
+		}
+		v.promise, v.promisedAt = r.Policy, r.Sequence
+		v.due = map[string]time.Time{}
+		for to := range r.Policy.Anchors {
+			v.due[to] = v.bundle.about.Since
+		}
+	}
 }
 
 // lowered says, a sentence each with before and after, what one promise has less

@@ -143,6 +143,30 @@ func TestLoweredPromisesAreWarnings(t *testing.T) {
 	}
 }
 
+// TestThePromiseBeforeThePeriod: what was promised before a period holds in it.
+func TestThePromiseBeforeThePeriod(t *testing.T) {
+	l := newLife(t)
+	l.promise(t, promised())
+	l.hours(t, 1)
+	since := l.clock.Now()
+	l.hours(t, 1)
+	l.clock.Advance(40 * time.Hour)
+	less := promised()
+	less.Sites = less.Sites[:1]
+	l.promise(t, less)
+	v := verify(t, bundleOf(t, l.Log, since, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	good(t, v)
+	if got := warnings(v, WarnLowered); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if got := warnings(v, WarnUnanchored); len(got) != 1 || !strings.Contains(got[0], "anchored nothing for 41h") {
+		t.Errorf("%q", got)
+	}
+	if got := warnings(v, WarnSilence); len(got) != 1 || !strings.Contains(got[0], "payments: 480 recovery points") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestMissingAnchorsAreWarnings(t *testing.T) {
 	l := newLife(t)
 	l.promise(t, promised())
