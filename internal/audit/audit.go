@@ -218,6 +218,25 @@ func showPolicies(b *strings.Builder, v *evidence.Verification) {
 		for _, name := range slices.Sorted(maps.Keys(p.Functions)) {
 			f := p.Functions[name]
 			fmt.Fprintf(b, "      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
+			showTerms(b, f.Terms)
+		}
+	}
+}
+
+// showTerms says what of a function is not looked at.
+func showTerms(b *strings.Builder, t *evidence.FunctionTerms) {
+	if t == nil {
+		return
+	}
+	if t.Suspicion.Off != "" {
+		fmt.Fprintf(b, "        nothing makes a recovery point suspect: %s\n", t.Suspicion.Off)
+	}
+	if t.RotateSeconds == 0 {
+		b.WriteString("        nothing bounds when each recovery point is proven\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Checks)) {
+		if c := t.Checks[name]; c.Skip != "" {
+			fmt.Fprintf(b, "        check %s is skipped: %s\n", name, c.Skip)
 		}
 	}
 }

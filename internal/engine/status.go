@@ -40,7 +40,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Warnings = append(keys.Warnings, actions...)
+	s.Warnings = slices.Concat(keys.Warnings, actions, switchedOffForAll(e.cfg))
 	if err := e.statusOfControls(&s); err != nil {
 		return s, err
 	}
@@ -117,6 +117,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}
+	out.Warnings = append(out.Warnings, switchedOff(f)...)
 	if found {
 		out.Reasons = append(out.Reasons, overdue(f, proofs, e.cfg.SiteOrder, oldest, now)...)
 	}

@@ -284,6 +284,9 @@ type Policy struct {
 	SHA256    string                       `json:"sha256"`
 	Sites     []string                     `json:"sites"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	// Terms are what else the configuration promises, or gives up; of a policy
+	// that was told before there were any, that is not known.
+	Terms *Terms `json:"terms,omitempty"`
 }
 
 // FunctionObjective is what is promised of one function.
@@ -296,7 +299,8 @@ type FunctionObjective struct {
 	ProveEverySeconds float64           `json:"prove_every_seconds"`
 	ProveLevel        string            `json:"prove_level"`
 	Keep              map[string]int    `json:"keep,omitempty"`
-	Checks            map[string]string `json:"checks,omitempty"` // name → SHA-256 of its definition
+	Checks            map[string]string `json:"checks,omitempty"` // name → SHA-256 of its SQL
+	Terms             *FunctionTerms    `json:"terms,omitempty"`  // as those of the policy
 }
 
 // Deletion is what was given up, or removed from the sites.

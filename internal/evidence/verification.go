@@ -125,6 +125,7 @@ type PolicyChange struct {
 	SHA256    string                       `json:"sha256"`
 	By        string                       `json:"by,omitempty"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	Terms     *Terms                       `json:"terms,omitempty"`
 }
 
 // AnchorGiven is a checkpoint that was given to somebody outside: whoever has it

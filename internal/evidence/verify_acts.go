@@ -53,7 +53,7 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 		if sum, err := r.Policy.Digest(); err != nil || sum != r.Policy.SHA256 {
 			v.found(&seq, FoundVerdict, "it gives its promise the digest %s, and that is %s", r.Policy.SHA256, sum)
 		}
-		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions})
+		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Terms: r.Policy.Terms})
 	case r.Anchor != nil:
 		v.anchor(seq, r)
 	case r.Day != nil:
