@@ -29,9 +29,12 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	if err != nil {
 		return report, err
 	}
-	if err := makeEvidenceKey(cfg); err != nil {
+	_, keyErr := os.Stat(cfg.Evidence.KeyFile)
+	log, err := openEvidence(cfg, cat, o)
+	if err != nil {
 		return report, err
 	}
+	report.EvidenceKey, report.EvidenceKeyCreated = evidenceKey(cfg, log), os.IsNotExist(keyErr)
 	own, err := ownRecipients(cfg.Keys.IdentityFile)
 	if err != nil {
 		return report, err
@@ -67,7 +70,7 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 		}
 		return report, errors.Join(errs...)
 	}
-	made, err := repository.Init(ctx, options, recipients)
+	made, err := initOnRecord(ctx, log, options, recipients, o.By)
 	if made != nil {
 		report.Repository = made.Repository
 		for name, what := range made.Sites {

@@ -41,6 +41,9 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Warnings = slices.Concat(keys.Warnings, actions, switchedOffForAll(e.cfg))
+	if exposed := exposedKey(e.cfg.Evidence.KeyFile); exposed != "" {
+		s.Warnings = append(s.Warnings, exposed)
+	}
 	if err := e.statusOfControls(&s); err != nil {
 		return s, err
 	}

@@ -316,12 +316,14 @@ type Deletion struct {
 
 // Key is something done with keys. No record holds a secret.
 type Key struct {
-	// Operation is "init", "add", "rotate", "escrow-test", "sign" (this log is
-	// signed by Public from here on) …
+	// Operation is "init" (the repository and its first key were made at Sites),
+	// "add", "rotate", "escrow-test", "rotate-sign" (another key is to sign this
+	// log), "sign" (this log is signed by Public from here on) …
 	Operation  string   `json:"operation"`
 	Key        string   `json:"key,omitempty"`
 	Recipients []string `json:"recipients,omitempty"`
 	Site       string   `json:"site,omitempty"`
+	Sites      []string `json:"sites,omitempty"`
 	// Public is a verifier key of this log, in the form of the note package.
 	Public string `json:"public,omitempty"`
 }
