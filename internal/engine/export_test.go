@@ -97,3 +97,16 @@ func SwitchedOff(cfg *config.Config) []string {
 	}
 	return out
 }
+
+// InOrder starts n pieces of work as an exercise starts its restores.
+func InOrder(ctx context.Context, n, atOnce int, work func(i int, begun func())) error {
+	q := queue{slots: make(chan struct{}, atOnce)}
+	defer q.work.Wait()
+	for i := range n {
+		if err := q.wait(ctx); err != nil {
+			return err
+		}
+		q.start(func(begun func()) { work(i, begun) })
+	}
+	return nil
+}

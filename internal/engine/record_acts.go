@@ -81,6 +81,7 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 	}}
 	markDrill(ctx, intent)
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
+		tellBegun(ctx)
 		r, err = work()
 		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
 		markDrill(ctx, out)

@@ -25,7 +25,7 @@ const (
 // InitReport says what Init did at each site.
 type InitReport struct {
 	Repository string            `json:"repository"`
-	Key        string            `json:"key"` // the first one
+	Key        string            `json:"key"`   // the first one
 	Sites      map[string]string `json:"sites"` // InitMade, InitThere, InitMadeAgain or what went wrong
 }
 
