@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,8 +68,20 @@ func TestEveryActIsOnRecord(t *testing.T) {
 	if _, err := w.Restore(ctx, restore.Request{Function: "payments", To: to}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if r = w.pair(t, evidence.ActRestore); r.Outcome != evidence.Done || r.Restore.Rows != 2000 || r.Restore.LostSeconds <= 0 || r.Restore.Target == to {
+	if r = w.pair(t, evidence.ActRestore); r.Outcome != evidence.Done || r.Restore.Rows != 2000 || r.Restore.LostSeconds <= 0 || r.Restore.Target == to || r.Restore.RecoveryPoint == nil {
 		t.Errorf("the restore is told as %+v, %+v", r, r.Restore)
+	}
+	asked := w.on(t, evidence.ActRestore)[0].Restore
+	if text, err := json.Marshal(asked); err != nil || strings.Contains(string(text), "0001-01-01") || asked.From != "" {
+		t.Errorf("asked for the newest is told as %s, %v", text, err)
+	}
+	at := w.clock.Now().Add(-time.Hour)
+	if _, err := w.Restore(ctx, restore.Request{Function: "payments", To: to, At: at, From: "cloud"}, nil); err == nil {
+		t.Fatal("a restore into what is not empty, from before there was anything")
+	}
+	r = w.pair(t, evidence.ActRestore)
+	if asked = w.on(t, evidence.ActRestore)[2].Restore; !asked.At.Equal(at) || asked.From != "cloud" || r.Outcome != evidence.Failed || r.Restore.RecoveryPoint != nil {
+		t.Errorf("asked for a moment and a site is told as %+v, then %+v", asked, r.Restore)
 	}
 	if _, err := w.Snapshot(ctx, []string{"payments"}, nil); err != nil {
 		t.Fatal(err)

@@ -217,19 +217,27 @@ type Environment struct {
 	Concurrent []string `json:"concurrent,omitempty"`
 }
 
-// Restore is a recovery point brought back on request.
+// Restore is a recovery point brought back on request. Its intent has what was
+// asked for, its result what was restored.
 type Restore struct {
-	Snapshot      string             `json:"snapshot"`
-	RecoveryPoint time.Time          `json:"recovery_point"`
-	Target        string             `json:"target"` // host and database, never a password
-	Sites         []string           `json:"sites,omitempty"`
-	Tables        []string           `json:"tables,omitempty"` // empty: all
-	Started       time.Time          `json:"started,omitzero"`
-	Ended         time.Time          `json:"ended,omitzero"`
-	Seconds       float64            `json:"seconds,omitempty"`
-	Phases        map[string]float64 `json:"phases,omitempty"`
-	Rows          int64              `json:"rows,omitempty"`
-	Bytes         int64              `json:"bytes,omitempty"`
+	// Snapshot is empty in an intent that named none: At is the moment asked for,
+	// and without one it was the newest. RecoveryPoint is in results; it is a
+	// pointer because earlier versions told the zero time in intents, and each
+	// record is written in one way only.
+	Snapshot      string     `json:"snapshot"`
+	RecoveryPoint *time.Time `json:"recovery_point,omitempty"`
+	At            time.Time  `json:"at,omitzero"`
+	// From is the only site that was to be read from; empty: any.
+	From    string             `json:"from,omitempty"`
+	Target  string             `json:"target"` // host and database, never a password
+	Sites   []string           `json:"sites,omitempty"`
+	Tables  []string           `json:"tables,omitempty"` // empty: all
+	Started time.Time          `json:"started,omitzero"`
+	Ended   time.Time          `json:"ended,omitzero"`
+	Seconds float64            `json:"seconds,omitempty"`
+	Phases  map[string]float64 `json:"phases,omitempty"`
+	Rows    int64              `json:"rows,omitempty"`
+	Bytes   int64              `json:"bytes,omitempty"`
 	// RPOSeconds and RTOSeconds are the objectives in force; LostSeconds is the
 	// age of the recovery point when the restore began.
 	RPOSeconds  float64 `json:"rpo_seconds,omitempty"`

@@ -154,4 +154,7 @@ type HeadCheck struct {
 	Size uint64 `json:"size"`
 	Root string `json:"root,omitempty"`
 	Fits bool   `json:"fits"`
+	// NotChecked says why it could not be compared, which shows nothing; empty
+	// when it was.
+	NotChecked string `json:"not_checked,omitempty"`
 }
