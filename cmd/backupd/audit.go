@@ -36,7 +36,7 @@ what is not.`,
 }
 
 func newAuditKey(a *app) *cobra.Command {
-	var rotate, startOver bool
+	var rotate, startOver, newLog bool
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Print the public key of the evidence log",
@@ -46,7 +46,9 @@ Give it to the auditor by another way than the bundles.
 With --rotate a new key signs from now on; the one before announces it, so that
 an auditor who has that needs no other. With --start-over, after the key was lost,
 a new one announces itself: every audit from then on shows the break, and needs
-the new key as well. No service may run then.`,
+the new key as well. With --new-log, after a rebuild that cannot take over the
+evidence that sites keep, another log begins; the old records stay there, and every
+audit will ask about them. No service may run for these two.`,
 		Example: `  backupd audit key
   backupd audit key --rotate`,
 		Args: args(cobra.NoArgs),
@@ -54,7 +56,10 @@ the new key as well. No service may run then.`,
 			if rotate && startOver {
 				return usageError(cmd, errors.New("--rotate is for a key that is there, --start-over for one that is lost"))
 			}
-			key, err := a.evidenceKey(cmd.Context(), rotate, startOver)
+			if newLog && (rotate || startOver) {
+				return usageError(cmd, errors.New("--new-log has nothing to do with the key of the old log"))
+			}
+			key, err := a.evidenceKey(cmd.Context(), rotate, startOver, newLog)
 			return a.answer(something(key, key.Public != ""), err, func() error {
 				if err != nil {
 					return nil
@@ -64,15 +69,19 @@ the new key as well. No service may run then.`,
 		},
 	}
 	cmd.Flags().BoolVar(&rotate, "rotate", false, "put a new key to use, announced by the one before")
+	cmd.Flags().BoolVar(&newLog, "new-log", false, "begin another log because what sites keep of the one before cannot be taken over")
 	cmd.Flags().BoolVar(&startOver, "start-over", false, "go on with a new key because the one before is lost")
 	return cmd
 }
 
-func (a *app) evidenceKey(ctx context.Context, rotate, startOver bool) (key engine.EvidenceKey, err error) {
-	if startOver {
+func (a *app) evidenceKey(ctx context.Context, rotate, startOver, newLog bool) (key engine.EvidenceKey, err error) {
+	if startOver || newLog {
 		cfg, err := a.config()
 		if err != nil {
 			return engine.EvidenceKey{}, err
+		}
+		if newLog {
+			return engine.BeginNewEvidence(ctx, cfg, a.engineOptions())
 		}
 		return engine.StartEvidenceOver(ctx, cfg, a.engineOptions())
 	}

@@ -54,19 +54,20 @@ func (a *app) asked(ctx context.Context, cfg *config.Config) []engine.Finding {
 	var keys engine.KeyList
 	var status engine.Status
 	var signing engine.EvidenceKey
+	var signingErr error
 	if err == nil {
-		var keysErr, statusErr, signingErr error
+		var keysErr, statusErr error
 		sites, err = client.Sites(ctx)
 		keys, keysErr = client.Keys(ctx)
 		status, statusErr = client.Status(ctx)
 		signing, signingErr = client.EvidenceKey(ctx)
-		err = errors.Join(err, keysErr, statusErr, signingErr, client.Close())
+		err = errors.Join(err, keysErr, statusErr, client.Close())
 	}
 	if err != nil {
 		return []engine.Finding{{Group: "service", Subject: server.SocketPath(cfg.DataDir), Detail: err.Error()}}
 	}
 	findings := append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
-	if f := engine.SigningKeyFinding(cfg, signing.Public); !f.OK {
+	if f := engine.SigningKeyFinding(cfg, signing.Public, signingErr); !f.OK {
 		findings = append(findings, f) // what is right was said already
 	}
 	return append(findings, engine.ProvenFindings(status)...)

@@ -59,6 +59,11 @@ func (a *app) showPromises(b *strings.Builder, f engine.FunctionObjectives) {
 	}
 	// Writing into memory does not fail.
 	_ = table.Write(b, a.style)
+	for _, v := range f.Views {
+		if v.Scope == "all" && !v.NewTo.IsZero() {
+			fmt.Fprintf(b, "  %s new: no recovery point at every site until %s, judged from %s on\n", a.style.Warn("!"), show.Time(v.NewTo), show.Time(v.NewFrom))
+		}
+	}
 	a.showViolations(b, f)
 }
 
@@ -69,6 +74,8 @@ func (a *app) kept(f engine.FunctionObjectives) string {
 		return a.style.Bad("NOT JUDGED") + ": " + show.Text(f.Unjudged)
 	case f.Violated:
 		return a.style.Bad("VIOLATED") + " in this period"
+	case !slices.ContainsFunc(f.Views, func(v engine.ExposureView) bool { return !v.Proven && v.MaximumSeconds > 0 }):
+		return a.style.Warn("new") + ": no recovery point yet"
 	default:
 		return a.style.Good("kept") + " since " + show.Time(f.Since)
 	}

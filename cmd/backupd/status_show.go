@@ -8,6 +8,7 @@ import (
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/schedule"
 )
 
 func (a *app) showStatus(s engine.Status) error {
@@ -65,6 +66,14 @@ func (a *app) controlled(c engine.ControlsStatus) string {
 	}
 }
 
+// whyProof says why the next proof comes when it is not its turn.
+func whyProof(f engine.FunctionStatus) string {
+	if f.NextProofReason != schedule.DueSchema {
+		return ""
+	}
+	return " (definitions changed that no proof has restored)"
+}
+
 func (a *app) lastRun(r *engine.Run, s engine.Status) string {
 	switch {
 	case r == nil:
@@ -90,7 +99,7 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	}
 	// Writing into memory does not fail.
 	_ = table.Write(b, a.style)
-	fmt.Fprintf(b, "  next run %s, next proof %s\n", a.due(f.NextRun, s), a.due(f.NextProof, s))
+	fmt.Fprintf(b, "  next run %s, next proof %s%s\n", a.due(f.NextRun, s), a.due(f.NextProof, s), whyProof(f))
 	fmt.Fprintf(b, "  %s\n", a.provenShare(f, s))
 	for _, name := range a.inOrder(maps.Keys(f.Sites)) {
 		if cold := f.Sites[name].ColdStart; cold != nil {

@@ -46,6 +46,9 @@ type Proof struct {
 	// the proof.
 	Rule      string `json:"rule,omitempty"`
 	Scheduled bool   `json:"scheduled,omitempty"`
+	// Extra: it was made beside the turns of the schedule, because definitions
+	// had changed; it moves none of them.
+	Extra bool `json:"extra,omitempty"`
 	// Cold: it was a cold start, on a host with nothing on it.
 	Cold bool `json:"cold,omitempty"`
 	// Level is the highest level that held, empty when not even L0 did.

@@ -37,7 +37,7 @@ func notHere(why string) error { return fmt.Errorf("%w: %s", errNotHere, why) }
 
 // faults are all faults of a round, in the order in which they are planted.
 func faults() []fault {
-	return slices.Concat(objectFaults(), contentFaults(), captureFaults(), structureFaults(), checkFaults(), staleFaults(), coldFaults(), lockFaults(), recordFaults())
+	return slices.Concat(objectFaults(), contentFaults(), captureFaults(), structureFaults(), checkFaults(), staleFaults(), coldFaults(), coldStartFaults(), lockFaults(), realLockFaults(), recordFaults())
 }
 
 // try plants one fault on a fresh copy. why, when not empty, says that it could

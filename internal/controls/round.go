@@ -37,9 +37,14 @@ type Round struct {
 	StandIn string
 	// Open opens the disposable place at a prefix below the one of the round.
 	// Its stores may write, read and delete.
-	Open  func(prefix string) (repository.Site, error)
-	Clock clock.Clock
-	Log   *slog.Logger
+	Open func(prefix string) (repository.Site, error)
+	// Cold makes a cold start as all are made. The error is that of one that was
+	// not carried out to its end, which the result tells as well.
+	Cold func(ctx context.Context, s ColdStart) (verify.Result, error)
+	// Locked is a real bucket with object lock.
+	Locked Locked
+	Clock  clock.Clock
+	Log    *slog.Logger
 	// Report is told which fault is planted.
 	Report progress.Reporter
 
@@ -89,6 +94,11 @@ func (r *Round) Run(ctx context.Context, only []string) (out evidence.Controls, 
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
 	if out.Clean, err = s.clean(ctx); err != nil {
 		return out, err
+	}
+	if slices.ContainsFunc(chosen, fault.cold) {
+		if out.Clean, err = s.cleanCold(ctx); err != nil {
+			return out, err
+		}
 	}
 	for i, f := range chosen {
 		r.Report.Report(progress.Event{

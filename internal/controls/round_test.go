@@ -1,4 +1,4 @@
-package controls
+package controls_test
 
 import (
 	"context"
@@ -13,15 +13,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/saypro/backupd/internal/clock"
+	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/controls"
+	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/testenv"
 	"github.com/saypro/backupd/internal/verify"
 )
 
+// TestMain makes the program of the tests an empty host too, as the real one is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == engine.ColdStartCommand {
+		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+		if err := engine.ColdStart(context.Background(), os.Stdin, os.Stdout, engine.Options{Clock: clock.System, Log: log}); err != nil {
+			log.Error("cold start", "error", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 // newRound is a round on a real MinIO server, with nothing left of it at the end
 // of the test.
-func newRound(t *testing.T) *Round {
+func newRound(t *testing.T) *controls.Round {
 	t.Helper()
 	base, err := os.MkdirTemp("", "backupd-controls-")
 	if err != nil {
@@ -29,19 +45,23 @@ func newRound(t *testing.T) *Round {
 	}
 	site := testenv.Sites(t).Onsite
 	prefix := site.Prefix()
-	r := &Round{
+	locked := site.Config(prefix)
+	locked.Bucket = site.NewBucket(t, true)
+	r := &controls.Round{
 		Dir: filepath.Join(base, "round"), Site: site.Name, Clock: clock.System,
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Open: func(sub string) (repository.Site, error) {
 			return repository.Site{Name: site.Name, Store: site.StoreAt(t, prefix+"/"+sub)}, nil
 		},
+		Locked: controls.Locked{Site: site.Name, Store: testenv.OpenSite(t, site.Name, locked, 0)},
+		Cold:   engine.ColdControls(clock.System, site.Name, func(sub string) config.Site { return site.Config(prefix + "/" + sub) }),
 	}
 	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		whole := repository.Site{Name: site.Name, Store: site.StoreAt(t, prefix)}
-		if err := Clear(context.WithoutCancel(t.Context()), whole, r.Dir); err != nil {
+		if err := controls.Clear(context.WithoutCancel(t.Context()), whole, r.Dir); err != nil {
 			t.Error(err)
 		}
 		if _, err := os.Stat(r.Dir); !os.IsNotExist(err) {
@@ -88,10 +108,10 @@ func TestThePageIsWhatARoundFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Clean != "L6" || len(c.Faults) != len(Faults()) {
-		t.Errorf("clean %q, %d of %d faults", c.Clean, len(c.Faults), len(Faults()))
+	if c.Clean != "L7" || len(c.Faults) != len(controls.Faults()) {
+		t.Errorf("clean %q, %d of %d faults", c.Clean, len(c.Faults), len(controls.Faults()))
 	}
-	got := Page(c)
+	got := controls.Page(c)
 	if *update {
 		if err := os.WriteFile(page, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -116,7 +136,7 @@ func TestARoundOnACopyThatIsRedAlreadyIsVoid(t *testing.T) {
 		return v
 	})
 	c, err := r.Run(t.Context(), []string{"object-missing"})
-	if !errors.Is(err, ErrVoid) || errors.Is(err, ErrMissed) || c.Clean != "" || len(c.Faults) != 0 {
+	if !errors.Is(err, controls.ErrVoid) || errors.Is(err, controls.ErrMissed) || c.Clean != "" || len(c.Faults) != 0 {
 		t.Errorf("%+v: %v", c, err)
 	}
 }
@@ -131,7 +151,7 @@ func TestAFindingMustNameWhatIsWrong(t *testing.T) {
 		return v
 	})
 	c, err := r.Run(t.Context(), []string{"bit-flip"})
-	if !errors.Is(err, ErrMissed) || len(c.Faults) != 1 {
+	if !errors.Is(err, controls.ErrMissed) || len(c.Faults) != 1 {
 		t.Fatalf("%+v: %v", c, err)
 	}
 	if f := c.Faults[0]; f.Red || f.Caught != "L1" {
@@ -142,18 +162,46 @@ func TestAFindingMustNameWhatIsWrong(t *testing.T) {
 func TestAVerifierThatIsBrokenOnPurposeNeverPasses(t *testing.T) {
 	r := newRound(t)
 	r.Break(func(v verify.Result) verify.Result { return v })
-	if _, err := r.Run(t.Context(), []string{"object-missing"}); !errors.Is(err, ErrVoid) {
+	if _, err := r.Run(t.Context(), []string{"object-missing"}); !errors.Is(err, controls.ErrVoid) {
 		t.Errorf("the round ended with %v", err)
+	}
+}
+
+// What a bucket does not let itself be spoilt to is not planted, and says why: it
+// is no catch and no miss.
+func TestLocksThatCannotBeSpoiltAreNotPlanted(t *testing.T) {
+	real := []string{"lock-real-bypassed", "lock-real-unlocked", "lock-real-short"}
+	site := testenv.Sites(t).Onsite
+	plain := site.Config(site.Prefix()) // a bucket without object lock
+	plain.Bucket = site.NewBucket(t, false)
+	closed := site.Config(site.Prefix())
+	closed.Bucket, closed.SecretKey = site.NewBucket(t, true), "not the secret"
+	for why, locked := range map[string]controls.Locked{
+		"no site has a lock":             {Why: "no site has a lock"},
+		"the bucket has no object lock":  {Site: "moon", Store: testenv.OpenSite(t, "moon", plain, 0)},
+		"it could not be put at site ro": {Site: "ro", Store: testenv.OpenSite(t, "ro", closed, 0)},
+	} {
+		r := newRound(t)
+		r.Locked = locked
+		c, err := r.Run(t.Context(), append(real, "object-missing"))
+		if err != nil || len(c.Faults) != 1 || len(c.NotApplicable) != len(real) {
+			t.Errorf("%s: %v, planted %+v, not %+v", why, err, c.Faults, c.NotApplicable)
+		}
+		for _, n := range c.NotApplicable {
+			if !strings.Contains(n.Why, why) {
+				t.Errorf("%s: %s is not planted because %s", why, n.ID, n.Why)
+			}
+		}
 	}
 }
 
 func TestUnknownFaultsAreRefused(t *testing.T) {
 	r := newRound(t)
-	if _, err := r.Run(t.Context(), []string{"bit-flip", "nonsense"}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "row-changed") {
+	if _, err := r.Run(t.Context(), []string{"bit-flip", "nonsense"}); !errors.Is(err, controls.ErrUnknown) || !strings.Contains(err.Error(), "row-changed") {
 		t.Errorf("%v", err)
 	}
 	seen := map[string]bool{}
-	for _, f := range Faults() {
+	for _, f := range controls.Faults() {
 		if seen[f.ID] || f.ID == "" || f.Planted == "" || f.Expected == "" {
 			t.Errorf("%+v", f)
 		}

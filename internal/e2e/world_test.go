@@ -71,6 +71,7 @@ type world struct {
 	escrowIdentity string // what is in the safe
 	rpo            string
 	extra          string // further keys of the function
+	more           string // further sections
 }
 
 // endpoint is where the configuration sends a site.
@@ -139,8 +140,8 @@ sources:
   market: {kind: postgres, url: %q, connections: 3, lock_timeout: 500ms, max_snapshot_age: 10m}
 functions:
   payments: {source: market, schemas: [payments], rpo: %s, rto: 1h, priority: 1%s}
-`, filepath.Join(w.dir, "data"), filepath.Join(w.dir, "identity.txt"), w.escrow,
-		site("minio", w.onsite), site("s3", w.cloud), w.source, w.rpo, w.extra)
+%s`, filepath.Join(w.dir, "data"), filepath.Join(w.dir, "identity.txt"), w.escrow,
+		site("minio", w.onsite), site("s3", w.cloud), w.source, w.rpo, w.extra, w.more)
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}

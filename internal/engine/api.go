@@ -227,6 +227,11 @@ type FunctionStatus struct {
 	// NextProof is when the next proof is due, UTC; zero when nobody plans
 	// one.
 	NextProof time.Time `json:"next_proof,omitzero"`
+	// NextProofSite is the site that it will read, and NextProofReason why it is
+	// due: "turn", or "schema" when definitions changed that no proof has looked
+	// at.
+	NextProofSite   string `json:"next_proof_site,omitempty"`
+	NextProofReason string `json:"next_proof_reason,omitempty"`
 	// KeptPoints is how many recovery points are kept, ProvenPoints how many of
 	// them have been proven, from any site, to the level that is configured.
 	KeptPoints   int `json:"kept_points"`

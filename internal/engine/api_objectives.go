@@ -74,6 +74,12 @@ type ExposureView struct {
 	MaximumSeconds     float64  `json:"maximum_seconds"`
 	UnprotectedSeconds float64  `json:"unprotected_seconds"`
 	P99Seconds         *float64 `json:"p99_seconds"`
+	// NewFrom and NewTo, UTC, are set when the function was new: until NewTo
+	// there was no recovery point yet, and its exposure counts from NewFrom on,
+	// when it was first promised anything. It breaks the promise once that is
+	// longer ago than the RPO.
+	NewFrom time.Time `json:"new_from,omitzero"`
+	NewTo   time.Time `json:"new_to,omitzero"`
 	// JudgedSeconds is for how long something was promised, BrokenSeconds for
 	// how much of that the promise was broken, and Attainment the share of it,
 	// 0 to 1, that it was not; nil when nothing was promised.

@@ -290,15 +290,14 @@ func (c *checker) sources(ctx context.Context) {
 	scopes, queries := map[string][]postgres.Scope{}, map[string][]postgres.Query{}
 	for _, name := range c.cfg.FunctionOrder {
 		f := c.cfg.Functions[name]
-		scopes[f.Source] = append(scopes[f.Source], postgres.Scope{
-			Function: name, Schemas: f.Schemas, Tables: f.Tables, LargeObjects: f.LargeObjects,
-		})
+		scope := postgres.Scope{Function: name, Schemas: f.Schemas, Tables: f.Tables, LargeObjects: f.LargeObjects}
+		scopes[f.Source] = append(scopes[f.Source], scope)
 		for _, check := range f.Checks {
 			if check.Skip != "" {
 				c.good("function", name, "check "+check.Name+": skipped: "+check.Skip, "")
 				continue
 			}
-			queries[f.Source] = append(queries[f.Source], postgres.Query{Function: name, Name: check.Name, SQL: check.SQL})
+			queries[f.Source] = append(queries[f.Source], postgres.Query{Name: check.Name, SQL: check.SQL, Scope: scope, AtCapture: check.SameAtSource})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {

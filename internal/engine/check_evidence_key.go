@@ -40,9 +40,12 @@ func (c *checker) evidenceKey() {
 }
 
 // SigningKeyFinding says whether the key file holds the key with which a running
-// service signs, in the form of the note package.
-func SigningKeyFinding(cfg *config.Config, public string) Finding {
-	k, err := evidence.ParsePublicKey(public)
+// service signs, in the form of the note package, or says why that signs nothing.
+func SigningKeyFinding(cfg *config.Config, public string, err error) Finding {
+	var k evidence.PublicKey
+	if err == nil {
+		k, err = evidence.ParsePublicKey(public)
+	}
 	if err != nil {
 		return Finding{Group: "keys", Subject: evidenceSubject, Detail: err.Error()}
 	}

@@ -36,7 +36,7 @@ func TestCheckLooksAtTheEvidenceKey(t *testing.T) {
 	if f := w.ofEvidenceKey(t); !f.OK || f.Hint != "" { // the log is in use
 		t.Errorf("in order: %+v", f)
 	}
-	if f := engine.SigningKeyFinding(w.cfg, public.String()); !f.OK {
+	if f := engine.SigningKeyFinding(w.cfg, public.String(), nil); !f.OK {
 		t.Errorf("in order: %+v", f)
 	}
 	w.shut(t)
@@ -65,9 +65,9 @@ func TestCheckLooksAtTheEvidenceKey(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 		if name == "garbled" || name == "another" {
-			_, err := engine.Open(t.Context(), w.cfg, w.options())
+			_, err := engine.Init(t.Context(), w.cfg, w.options())
 			if err == nil || !strings.Contains(err.Error(), "--start-over") {
-				t.Errorf("%s: opened: %v", name, err)
+				t.Errorf("%s: another init: %v", name, err)
 			}
 			if _, err = engine.StartEvidenceOver(t.Context(), w.cfg, w.options()); err == nil || !strings.Contains(err.Error(), "mv "+path) {
 				t.Errorf("%s: starting over: %v", name, err)

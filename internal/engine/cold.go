@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,12 +61,18 @@ func (e *Engine) coldKey(given string) (coldKey, error) {
 	if err != nil && !errors.Is(err, ErrNotInitialized) {
 		return key, err
 	}
+	key.whose = whoseKey(ids, own, key.whose)
+	return key, nil
+}
+
+// whoseKey is the daemon's when it is one of its own, whatever it is said to be.
+func whoseKey(ids, own []age.Identity, said string) string {
 	for _, id := range ids {
 		if slices.ContainsFunc(own, func(mine age.Identity) bool { return sameIdentity(id, mine) }) {
-			key.whose = verify.TheDaemons
+			return verify.TheDaemons
 		}
 	}
-	return key, nil
+	return said
 }
 
 func sameIdentity(a, b age.Identity) bool {
@@ -100,26 +104,24 @@ func (e *Engine) coldStart(ctx context.Context, f config.Function, site string, 
 // coldProof makes the cold start itself.
 func (e *Engine) coldProof(ctx context.Context, f config.Function, req verify.Request, key coldKey, scheduled bool, report progress.Reporter) (verify.Result, error) {
 	site, newest, why := req.From, req.Snapshot, req.Selection
-	started := e.clock.Now()
-	record := catalog.Proof{Function: f.Name, Snapshot: newest, Site: site, Started: started, Rule: why.Rule, Scheduled: scheduled, Cold: true}
-	if err := e.catalog.PutProof(&record); err != nil {
-		return verify.Result{}, fmt.Errorf("cold start of %s from site %s: record the intent: %w", f.Name, site, err)
-	}
-	answer, err := e.runCold(ctx, f, site, key, report)
-	ended := e.clock.Now()
-	r := verify.Result{Function: f.Name, Site: site, Snapshot: newest, Started: started.UTC(), Selection: why}
-	if answer.Result != nil {
-		r = *answer.Result
-	}
+	known, err := e.repository.Info(newest)
 	if err != nil {
-		err = fmt.Errorf("cold start of %s from site %s: %w", f.Name, site, err)
-		r.Error = err.Error()
+		return verify.Result{}, fmt.Errorf("cold start of %s from site %s: %w", f.Name, site, err)
 	}
-	r.Started = started.UTC()
-	r = verify.JudgeCold(r, verify.Cold{
-		Rebuild: time.Duration(answer.RebuildSeconds * float64(time.Second)), Total: ended.Sub(started), RTO: f.RTO, Key: key.whose,
-	})
-	record.Ended, record.Level, record.Passed, record.Difference = ended, r.Level, r.Passed, r.Difference
+	dir, err := e.coldFolder()
+	if err != nil {
+		return verify.Result{}, err
+	}
+	record := catalog.Proof{Function: f.Name, Snapshot: newest, Site: site, Started: e.clock.Now(), Rule: why.Rule, Scheduled: scheduled, Cold: true}
+	if err := e.catalog.PutProof(&record); err != nil {
+		return verify.Result{}, errors.Join(fmt.Errorf("cold start of %s from site %s: record the intent: %w", f.Name, site, err), os.Remove(dir))
+	}
+	host := emptyHost{
+		clock: e.clock, dir: dir, report: report, order: newColdOrder(e.cfg, f, site, dir, key.identity), key: key.whose,
+		known: known, why: why, clear: func() error { return e.clearCold(context.WithoutCancel(ctx), dir) },
+	}
+	r, err := host.prove(ctx)
+	record.Ended, record.Level, record.Passed, record.Difference = e.clock.Now(), r.Level, r.Passed, r.Difference
 	record.Snapshot, record.Error = cmp.Or(r.Snapshot, newest), r.Unmet()
 	var recordErr error
 	if record.Result, recordErr = json.Marshal(r); recordErr == nil {
@@ -127,111 +129,6 @@ func (e *Engine) coldProof(ctx context.Context, f config.Function, req verify.Re
 	}
 	return r, errors.Join(e.proofOutcome(r, err), recordErr)
 }
-
-// runCold starts an empty host and waits for what comes of it. The error is that
-// of a cold start that was not carried out to its end.
-func (e *Engine) runCold(ctx context.Context, f config.Function, site string, key coldKey, report progress.Reporter) (answer coldAnswer, err error) {
-	dir, err := e.coldFolder()
-	if err != nil {
-		return answer, err
-	}
-	defer func() { err = errors.Join(err, e.clearCold(context.WithoutCancel(ctx), dir)) }()
-	order, err := json.Marshal(newColdOrder(e.cfg, f, site, dir, key.identity))
-	if err != nil {
-		return answer, err
-	}
-	cmd, err := coldCommand(ctx, dir)
-	if err != nil {
-		return answer, err
-	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return answer, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return answer, err
-	}
-	var complaint tail
-	cmd.Stderr = &complaint
-	cmd.Cancel = in.Close // it ends by itself then, and clears up
-	cmd.WaitDelay = coldFarewell
-	if err := cmd.Start(); err != nil {
-		return answer, fmt.Errorf("start an empty host: %w", err)
-	}
-	_, writeErr := in.Write(order)
-	answer, readErr := readCold(out, report)
-	_ = in.Close() // it may be closed already
-	waitErr := cmd.Wait()
-	switch {
-	case ctx.Err() != nil:
-		return answer, context.Cause(ctx)
-	case answer.Error != "":
-		return answer, errors.New(answer.Error)
-	case answer.Result != nil && waitErr == nil:
-		return answer, nil
-	}
-	return answer, fmt.Errorf("the empty host ended without an answer: %w: %s", errors.Join(waitErr, writeErr, readErr), complaint.text())
-}
-
-// coldCommand is this program as an empty host, with nothing of the environment
-// but what it needs to find programs, and to reach a site as this host does.
-func coldCommand(ctx context.Context, dir string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("start an empty host: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, self, ColdStartCommand)
-	cmd.Dir = dir
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); needed(name) {
-			cmd.Env = append(cmd.Env, entry)
-		}
-	}
-	return cmd, nil
-}
-
-// needed reports whether an empty host gets a variable of the environment. Those
-// of AWS are the keys of a site that names none.
-func needed(name string) bool {
-	switch strings.ToUpper(name) {
-	case "PATH", "TMPDIR", "HOME", "USER", "LOGNAME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "GOMEMLIMIT":
-		return true
-	}
-	return strings.HasPrefix(name, "AWS_")
-}
-
-// readCold reads the lines of an empty host until the last.
-func readCold(out io.Reader, report progress.Reporter) (answer coldAnswer, err error) {
-	for lines := json.NewDecoder(out); ; {
-		var line coldAnswer
-		switch err := lines.Decode(&line); {
-		case errors.Is(err, io.EOF):
-			return answer, nil
-		case err != nil:
-			return answer, fmt.Errorf("read what the empty host says: %w", err)
-		case line.Event != nil:
-			report.Report(*line.Event)
-		default:
-			answer = line
-		}
-	}
-}
-
-// tail keeps the end of what is written to it.
-type tail struct{ kept []byte }
-
-const tailBytes = 4 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.kept = append(t.kept, p...)
-	if over := len(t.kept) - tailBytes; over > 0 {
-		t.kept = t.kept[over:]
-	}
-	return len(p), nil
-}
-
-func (t *tail) text() string { return strings.ToValidUTF8(strings.TrimSpace(string(t.kept)), "") }
 
 // coldFolder makes the folder of an empty host.
 func (e *Engine) coldFolder() (string, error) {

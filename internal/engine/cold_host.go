@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/saypro/backupd/internal/progress"
+	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/selection"
 	"github.com/saypro/backupd/internal/verify"
 )
@@ -21,15 +22,15 @@ func ColdStart(ctx context.Context, in io.Reader, out io.Writer, o Options) erro
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	words := json.NewDecoder(in)
+	h := &coldHost{out: json.NewEncoder(out)}
 	order, err := readColdOrder(words)
 	if err != nil {
-		return err
+		return errors.Join(err, h.tell(coldAnswer{Error: err.Error()}))
 	}
 	go func() {
 		untilEnd(in)
 		cancel(errors.New("whoever asked for the cold start is gone"))
 	}()
-	h := &coldHost{out: json.NewEncoder(out)}
 	answer, err := h.run(ctx, order, o)
 	if err != nil {
 		answer.Error = err.Error()
@@ -67,7 +68,7 @@ func (h *coldHost) run(ctx context.Context, order coldOrder, o Options) (answer 
 		h.report(progress.Event{Function: order.Function.Name, Phase: "rebuild", Site: order.Site.Name, Done: int64(done), Unit: phase})
 	})
 	if rebuilt != nil {
-		answer.RebuildSeconds = rebuilt.Seconds
+		answer.RebuildSeconds, answer.Lost = rebuilt.Seconds, missed(rebuilt, order.Function.Name)
 	}
 	if err != nil {
 		return answer, fmt.Errorf("rebuild the catalog from site %s: %w", order.Site.Name, err)
@@ -79,4 +80,18 @@ func (h *coldHost) run(ctx context.Context, order coldOrder, o Options) (answer 
 	result, err := e.verifier.Prove(ctx, to, h.report)
 	answer.Result = &result
 	return answer, err
+}
+
+// missed says what a rebuild could not open or did not find, for one function,
+// the first of each.
+func missed(r *repository.Rebuilt, function string) (out []string) {
+	if len(r.Damaged) > 0 {
+		out = append(out, fmt.Sprintf("%d objects could not be read, the first is %s", len(r.Damaged), r.Damaged[0]))
+	}
+	for _, l := range r.Lost {
+		if l.Function == function && len(l.Missing) > 0 {
+			return append(out, fmt.Sprintf("snapshot %s lacks %s", l.Snapshot, l.Missing[0]))
+		}
+	}
+	return out
 }

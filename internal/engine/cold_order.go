@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/progress"
@@ -76,6 +78,7 @@ type coldAnswer struct {
 	Event          *progress.Event `json:"event,omitempty"`
 	Result         *verify.Result  `json:"result,omitempty"`
 	RebuildSeconds float64         `json:"rebuild_seconds,omitempty"`
+	Lost           []string        `json:"lost,omitempty"` // what the rebuild missed, a sentence each
 	Error          string          `json:"error,omitempty"`
 }
 
@@ -85,6 +88,10 @@ func readColdOrder(in *json.Decoder) (coldOrder, error) {
 		return o, fmt.Errorf("read what the cold start is to do: %w", err)
 	}
 	o.Function.Name = o.Name
+	if i := slices.IndexFunc(os.Environ(), unneeded); i >= 0 {
+		name, _, _ := strings.Cut(os.Environ()[i], "=")
+		return o, fmt.Errorf("a cold start begins with nothing of this host, and its environment has %s", name)
+	}
 	entries, err := os.ReadDir(o.DataDir)
 	if err == nil && len(entries) > 0 {
 		err = fmt.Errorf("%s is not empty", o.DataDir)

@@ -32,6 +32,9 @@ func (e *Engine) coldOnSchedule(ctx context.Context, f config.Function, site str
 	key, err := e.coldKey("")
 	var r verify.Result
 	if err == nil {
+		err = e.apart(ctx, aProof)
+	}
+	if err == nil {
 		var quiet progress.Reporter
 		r, err = e.coldStart(ctx, f, site, key, true, quiet)
 	}

@@ -109,6 +109,14 @@ func TestColdStart(t *testing.T) {
 	if r, err = w.coldly(t, string(own)); err == nil || r.Key != "the daemon's" {
 		t.Errorf("with the daemon's key as the escrow's: %s, %v", r.Key, err)
 	}
+	// That is no difference of the copy, and no false claim in the evidence.
+	public, keyErr := w.EvidenceKey(t.Context())
+	if keyErr != nil {
+		t.Fatal(keyErr)
+	}
+	for _, f := range w.check(t, public.Public).Findings {
+		t.Errorf("the evidence of cold starts: %s: %s", f.Kind, f.Text)
+	}
 	// A stranger's opens nothing.
 	stranger, keyErr := age.GenerateX25519Identity()
 	if keyErr != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/controls"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/progress"
@@ -113,7 +114,9 @@ func (e *Engine) round(ctx context.Context, req ControlsRequest, report progress
 	}()
 	r := &controls.Round{
 		Dir: place.dir, Site: place.Site, StandIn: place.StandIn, Clock: e.clock, Log: e.log, Report: report,
-		Open: func(sub string) (repository.Site, error) { return e.openControls(place, sub) },
+		Open:   func(sub string) (repository.Site, error) { return e.openControls(place, sub) },
+		Locked: e.controlsLocked(place.Site),
+		Cold:   ColdControls(e.clock, place.Site, func(sub string) config.Site { return e.controlsSite(place, sub) }),
 	}
 	r.Break(e.rounds.broken)
 	return r.Run(ctx, req.Only)

@@ -14,7 +14,6 @@ import (
 	"github.com/saypro/backupd/internal/controls"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/storage"
-	"github.com/saypro/backupd/internal/storage/dir"
 )
 
 // controlsPlace chooses where the disposable copies of a round are put: below
@@ -86,14 +85,14 @@ func (e *Engine) removable(ctx context.Context, p roundPlace) (why string, err e
 
 // openControls opens the place of a round, or what is below it.
 func (e *Engine) openControls(p roundPlace, sub string) (repository.Site, error) {
-	if p.StandIn != "" {
-		store, err := dir.Open(dir.Options{Site: p.Site, Path: filepath.Join(p.dir, "site"), Prefix: sub})
-		return repository.Site{Name: p.Site, Store: store}, err
-	}
-	s := e.cfg.Sites[p.Site]
-	s.Prefix, s.Lock, s.MaxRate = path.Join(s.Prefix, p.Prefix, sub), nil, 0
-	return openSite(p.Site, s, e.clock, e.meter.traffic[p.Site])
+	return openSite(p.Site, e.controlsSite(p, sub), e.clock, e.meter.traffic[p.Site])
 }
+
+// standIn is the folder that stands in for a site.
+func (p roundPlace) standIn() string { return filepath.Join(p.dir, "site") }
+
+// below is a prefix below that of the round.
+func (p roundPlace) below(prefix, sub string) string { return path.Join(prefix, p.Prefix, sub) }
 
 // clearRound removes everything of a round.
 func (e *Engine) clearRound(ctx context.Context, p roundPlace) error {
@@ -131,4 +130,22 @@ func (e *Engine) clearLeft(ctx context.Context, dir string) error {
 	}
 	p.dir = dir
 	return e.clearRound(ctx, p)
+}
+
+// controlsLocked is the bucket with object lock that faults are planted in: that
+// of the site of the round, or else of the first site that has one.
+func (e *Engine) controlsLocked(site string) controls.Locked {
+	for _, name := range append([]string{site}, e.cfg.SiteOrder...) {
+		s := e.cfg.Sites[name]
+		if s.Lock == nil {
+			continue
+		}
+		s.Lock, s.MaxRate = nil, 0
+		opened, err := openSite(name, s, e.clock, e.meter.traffic[name])
+		if err != nil {
+			return controls.Locked{Site: name, Why: "the site with a lock cannot be opened: " + err.Error()}
+		}
+		return controls.Locked{Site: name, Store: opened.Store}
+	}
+	return controls.Locked{Why: "no site of the configuration has a lock"}
 }

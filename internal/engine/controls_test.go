@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/controls"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
@@ -65,7 +66,7 @@ func TestARoundOfControlsIsOnRecordAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L6" || len(out.Faults) != len(controls.Faults()) {
+	if out.Site != "cloud" || out.StandIn != "" || out.Clean != "L7" || len(out.Faults) != len(controls.Faults())-3 || len(out.NotApplicable) != 4 {
 		t.Errorf("%+v", out)
 	}
 	w.nothingLeft(t, "cloud")
@@ -119,6 +120,35 @@ func TestAVerifierThatSkipsALevelIsFoundOut(t *testing.T) {
 	w.nothingLeft(t, "onsite")
 }
 
+// The same for cold starts: one that takes whatever comes back for proven is
+// found out by every fault of L7.
+func TestAColdStartThatTakesEverythingForProvenIsFoundOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{})
+	w.BreakVerifier(func(r verify.Result) verify.Result {
+		if r.RequestedLevel == "L7" {
+			r.Level, r.Passed, r.Error = "L7", true, ""
+		}
+		return r
+	})
+	var cold []string
+	for _, f := range controls.Faults() {
+		if f.Expected == "L7" {
+			cold = append(cold, f.ID)
+		}
+	}
+	out, err := w.Controls(t.Context(), engine.ControlsRequest{Only: cold}, nil)
+	if !errors.Is(err, controls.ErrMissed) || len(out.Faults) != len(cold) || len(cold) < 7 {
+		t.Fatalf("%d of %d faults, %v", len(out.Faults), len(cold), err)
+	}
+	for _, f := range out.Faults {
+		if f.Red {
+			t.Errorf("%s is red: %s", f.ID, f.Detail)
+		}
+	}
+	w.nothingLeft(t, "onsite")
+}
+
 func TestARoundThatCannotBeMadeIsNotGreen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, extra{})
@@ -153,6 +183,32 @@ func TestAFolderStandsInForASiteThatLetsNothingBeRemoved(t *testing.T) {
 	entries, err := os.ReadDir(w.ControlsDir())
 	if err != nil || len(entries) > 0 {
 		t.Errorf("left on this host: %v, %v", entries, err)
+	}
+}
+
+// Where a site has a lock, retentions that do not bind are planted in its bucket,
+// whose objects are otherwise left alone.
+func TestLocksAreTriedOnTheBucketOfASiteWithALock(t *testing.T) {
+	t.Parallel()
+	onsite := testenv.Sites(t).Onsite
+	c := onsite.Config(onsite.Prefix())
+	c.Bucket = onsite.NewBucket(t, true)
+	w := newWorld(t, extra{onsite: &c})
+	site := w.cfg.Sites["onsite"]
+	site.Lock = &config.Lock{Mode: "compliance", For: 14 * day}
+	w.cfg.Sites["onsite"] = site
+	w.again(t)
+	real := []string{"lock-real-bypassed", "lock-real-unlocked", "lock-real-short"}
+	for _, from := range []string{"onsite", "cloud"} {
+		out, err := w.Controls(t.Context(), engine.ControlsRequest{From: from, Only: real}, nil)
+		if err != nil || len(out.Faults) != len(real) || len(out.NotApplicable) > 0 || (out.StandIn != "") != (from == "onsite") {
+			t.Errorf("from %s: %+v, %v", from, out, err)
+		}
+	}
+	for _, name := range objectsOf(t, testenv.OpenSite(t, "onsite", c, 0)) {
+		if strings.HasPrefix(name, "drill-") {
+			t.Errorf("%s is left", name)
+		}
 	}
 }
 

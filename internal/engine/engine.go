@@ -68,6 +68,8 @@ type Engine struct {
 	patience time.Duration // of a sync
 	settle   time.Duration // from the start of a service to its first prune
 	rounds   rounds
+	seen     seen // definitions
+	company  company
 	uploads  background
 	metered  background               // writing down what the meter counts
 	swept    sync.Once                // what a crash left of earlier proofs
@@ -75,6 +77,8 @@ type Engine struct {
 
 	policyMu   sync.Mutex
 	policyTold bool
+	untakenErr error     // why evidence could not be taken over
+	untakenAt  time.Time // and when
 	publishMu  sync.Mutex
 	urgent     atomic.Bool // something on record is not to wait
 	lateMu     sync.Mutex
@@ -88,6 +92,9 @@ type Engine struct {
 	nextSweep time.Time
 	scans     map[string]scan   // by site, the last of each
 	grown     map[string]growth // by function, as last read
+	// otherEvidence says of which sites that they keep records that this host's
+	// log does not have.
+	otherEvidence []string
 }
 
 const (
@@ -129,7 +136,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 func (e *Engine) assemble(ctx context.Context, identities []age.Identity) error {
 	traffic := newTraffic(e.cfg)
 	e.meter = newMeter(e.catalog, traffic, e.clock, e.log)
-	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log, traffic)
+	options, err := repositoryOptions(e.cfg, e.catalog, identities, e.clock, e.log, traffic, e.joinSegment)
 	if err != nil {
 		return err
 	}
@@ -194,11 +201,13 @@ func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
 	return cat, err
 }
 
-func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger, traffic map[string]*storage.Traffic) (repository.Options, error) {
+func repositoryOptions(cfg *config.Config, cat *catalog.Catalog, ids []age.Identity, c clock.Clock, log *slog.Logger, traffic map[string]*storage.Traffic,
+	join func(string, uint64, int, []byte) error,
+) (repository.Options, error) {
 	sites, err := openSites(cfg, c, traffic)
 	return repository.Options{
 		Catalog: cat, Sites: sites, Spool: spoolDir(cfg), SpoolMax: int64(cfg.Spool.MaxBytes), Identities: ids, Clock: c, Log: log,
-		CheckEvidence: checkSegment,
+		CheckEvidence: checkSegment, JoinEvidence: join,
 	}, err
 }
 

@@ -11,10 +11,32 @@ import (
 )
 
 // openEvidence opens the log in the catalog, and makes its key when there is
-// neither a record nor a key.
+// neither a record nor a key. A log that cannot be written is opened mute: it
+// bears witness, and must not hold up what it is a witness of.
 func openEvidence(cfg *config.Config, cat *catalog.Catalog, o Options) (*evidence.Log, error) {
 	log, err := evidence.OpenWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile)
-	return log, explainKeyFile(err)
+	if err == nil {
+		return log, nil
+	}
+	err = explainKeyFile(err)
+	o.Log.Error("nothing can be put on record; snapshots and restores go on without it, and nothing else does", "error", err)
+	return evidence.OpenMute(evidenceOptions(cat, o), err)
+}
+
+// evidenceReasons says what keeps the evidence from being as it should be.
+func (e *Engine) evidenceReasons() (out []string) {
+	if err := e.evidence.Mute(); err != nil {
+		return []string{"what is done is not on record: " + err.Error()}
+	}
+	if waits, err := e.awaitsEvidence(); err != nil || waits {
+		out = append(out, "the evidence of this host's past is yet to be taken over from the sites; what is done until then is not on record: 'backupd sync' says what is in the way")
+	}
+	if reason := e.clockReason(); reason != "" {
+		out = append(out, reason)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append(out, e.otherEvidence...)
 }
 
 func evidenceOptions(cat *catalog.Catalog, o Options) evidence.Options {

@@ -15,6 +15,9 @@ const anchorRetry = 10 * time.Minute
 // keepAlive puts on record that the service runs whenever nothing else was for
 // an hour, until ctx ends: so a silence means that it did not.
 func (e *Engine) keepAlive(ctx context.Context) {
+	if e.evidence.Mute() != nil {
+		return
+	}
 	failed := func(err error) {
 		if ctx.Err() == nil {
 			e.log.Error("what the service does could not be recorded; it is tried again", "error", err)
@@ -34,7 +37,7 @@ func (e *Engine) keepAlive(ctx context.Context) {
 // until ctx ends. One that was due while the service did not run goes out at
 // once.
 func (e *Engine) keepAnchored(ctx context.Context) {
-	if e.cfg.Evidence.Anchor.Mail == nil {
+	if e.cfg.Evidence.Anchor.Mail == nil || e.evidence.Mute() != nil {
 		return
 	}
 	for {

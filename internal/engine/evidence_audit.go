@@ -32,6 +32,9 @@ type BundleRequest struct {
 
 // EvidenceKey returns the public key of the evidence log.
 func (e *Engine) EvidenceKey(context.Context) (EvidenceKey, error) {
+	if err := e.evidence.Mute(); err != nil {
+		return EvidenceKey{}, err
+	}
 	return evidenceKey(e.cfg, e.evidence), nil
 }
 
@@ -77,4 +80,37 @@ func StartEvidenceOver(_ context.Context, cfg *config.Config, o Options) (out Ev
 		return EvidenceKey{}, explainKeyFile(err)
 	}
 	return evidenceKey(cfg, log), nil
+}
+
+// BeginNewEvidence begins another log, because the one that sites keep cannot be
+// taken over: its records stay there, and every audit will ask about them. No
+// service may run. The error matches [ErrUsage] when there is nothing that could
+// not be taken over.
+func BeginNewEvidence(_ context.Context, cfg *config.Config, o Options) (out EvidenceKey, err error) {
+	cat, err := openCatalog(cfg)
+	if err != nil {
+		return EvidenceKey{}, err
+	}
+	defer func() { err = errors.Join(err, cat.Close()) }()
+	waits, err := awaitsEvidence(cat)
+	if err != nil {
+		return EvidenceKey{}, err
+	}
+	if !waits {
+		return EvidenceKey{}, fmt.Errorf("%w: a new log is for a host whose catalog was rebuilt and that cannot take over the old one; this one goes on with its own", ErrUsage)
+	}
+	was, err := evidence.PutKeyFileAway(cfg.Evidence.KeyFile)
+	if err != nil {
+		return EvidenceKey{}, explainKeyFile(err)
+	}
+	log, err := evidence.OpenWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile)
+	if err != nil {
+		return EvidenceKey{}, explainKeyFile(err)
+	}
+	if err := log.BeginKey(o.By); err != nil {
+		return EvidenceKey{}, err
+	}
+	out = evidenceKey(cfg, log)
+	out.Before = was
+	return out, cat.SetMeta(metaUntaken, nil)
 }

@@ -67,9 +67,11 @@ func TestWhatTheEngineRecordsIsInOrder(t *testing.T) {
 	if err := os.Remove(w.cfg.Evidence.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := engine.Open(t.Context(), w.cfg, w.options()); !errors.Is(err, evidence.ErrKeyLost) {
+	w.open(t)
+	if err := w.Evidence().Mute(); !errors.Is(err, evidence.ErrKeyLost) {
 		t.Fatalf("opened without the key: %v", err)
 	}
+	w.shut(t)
 	third, err := engine.StartEvidenceOver(t.Context(), w.cfg, w.options())
 	if err != nil {
 		t.Fatal(err)

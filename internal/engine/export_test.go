@@ -56,7 +56,7 @@ func (e *Engine) StartCold(t *testing.T, function, site, identity string) (host 
 	}
 	dir, err := e.coldFolder()
 	fatal(err)
-	host, err = coldCommand(t.Context(), dir)
+	host, err = (&emptyHost{dir: dir}).command(t.Context())
 	fatal(err)
 	pipe, err := host.StdinPipe()
 	fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/storage"
 )
@@ -30,9 +31,9 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 		return report, err
 	}
 	_, keyErr := os.Stat(cfg.Evidence.KeyFile)
-	log, err := openEvidence(cfg, cat, o)
+	log, err := evidence.OpenWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile)
 	if err != nil {
-		return report, err
+		return report, explainKeyFile(err)
 	}
 	report.EvidenceKey, report.EvidenceKeyCreated = evidenceKey(cfg, log), os.IsNotExist(keyErr)
 	own, err := ownRecipients(cfg.Keys.IdentityFile)
@@ -47,7 +48,7 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	traffic := newTraffic(cfg)
 	count := newMeter(cat, traffic, o.Clock, o.Log)
 	defer func() { err = errors.Join(err, count.write()) }()
-	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log, traffic)
+	options, err := repositoryOptions(cfg, cat, nil, o.Clock, o.Log, traffic, nil)
 	if err != nil {
 		return report, err
 	}

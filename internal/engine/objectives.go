@@ -135,11 +135,18 @@ func unjudged(h objective.History, o Objectives) string {
 	}
 }
 
-// brokenNow says which promises are broken at the end of the period.
+// brokenNow says which promises are broken at the end of the period, and which
+// cannot be said to be kept.
 func brokenNow(a objective.Assessment) (out []string) {
 	for _, f := range a.Views {
-		if f.Scope == objective.ScopeAll || len(f.Violations) == 0 {
+		if f.Scope == objective.ScopeAll {
 			continue // every site says it for itself
+		}
+		if f.New.To.Equal(a.To) { // that breaks nothing, and is not good
+			out = append(out, fmt.Sprintf("%v: new: no recovery point yet, judged from %s on", f.View, f.New.From.UTC().Format(time.RFC3339)))
+		}
+		if len(f.Violations) == 0 {
+			continue
 		}
 		last := f.Violations[len(f.Violations)-1]
 		if last.End.Equal(a.To) {
@@ -178,6 +185,7 @@ func describeFigures(f objective.Figures) ExposureView {
 		Scope: f.Scope, Site: f.Site, Proven: f.Proven,
 		MaximumSeconds: f.Maximum.Seconds(), UnprotectedSeconds: f.Unprotected.Seconds(),
 		JudgedSeconds: f.Judged.Seconds(), BrokenSeconds: f.Broken.Seconds(), Violations: []ObjectiveViolation{},
+		NewFrom: inUTC(f.New.From), NewTo: inUTC(f.New.To),
 	}
 	if !f.Unbounded {
 		v.P99Seconds = pointer(f.P99.Seconds())

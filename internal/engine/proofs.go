@@ -26,6 +26,8 @@ type proofs struct {
 	// past are the rules of the last proofs on schedule by function and site,
 	// newest first.
 	past map[proofKey][]selection.Rule
+	// extra is when the last proof of a function beside the turns began.
+	extra map[string]time.Time
 }
 
 // pastRules is how many proofs back the turns of a site are told.
@@ -48,9 +50,12 @@ func (e *Engine) newestProofs() (proofs, error) {
 	out := proofs{
 		of: map[proofKey]*catalog.Proof{}, passed: map[proofKey]*catalog.Proof{}, verdicts: map[proofKey]*catalog.Proof{},
 		looked: map[string]time.Time{}, failed: map[string]time.Time{}, past: map[proofKey][]selection.Rule{},
-		cold: map[proofKey]*catalog.Proof{},
+		cold: map[proofKey]*catalog.Proof{}, extra: map[string]time.Time{},
 	}
 	err := e.catalog.Proofs(func(p *catalog.Proof) bool {
+		if p.Extra {
+			out.extra[p.Function] = latest(out.extra[p.Function], p.Started)
+		}
 		if p.Ended.IsZero() {
 			return true // running, or cut short: it says nothing
 		}
@@ -64,7 +69,7 @@ func (e *Engine) newestProofs() (proofs, error) {
 		byFunction, bySnapshot := proofKey{function: p.Function, site: p.Site}, proofKey{snapshot: p.Snapshot, site: p.Site}
 		keep(out.of, bySnapshot, p)
 		p.Result = nil // it is large, and nobody asks for it here
-		if p.Scheduled && p.Rule != "" && len(out.past[byFunction]) < pastRules {
+		if p.Scheduled && !p.Extra && p.Rule != "" && len(out.past[byFunction]) < pastRules {
 			out.past[byFunction] = append(out.past[byFunction], selection.Rule(p.Rule))
 		}
 		if out.looked[p.Snapshot].IsZero() {

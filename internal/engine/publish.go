@@ -30,7 +30,10 @@ const (
 // keepEvidence tells what becomes of recovery points after their runs, closes
 // the days and gives the log to the sites, until ctx ends.
 func (e *Engine) keepEvidence(ctx context.Context) {
-	var since time.Time // when something was first found to wait
+	if e.evidence.Mute() != nil {
+		return // said when it was opened
+	}
+	var since, looked time.Time // when something was first found to wait, when others were looked for
 	for {
 		now := e.clock.Now()
 		err := errors.Join(e.tellLate(ctx), e.closeDays(ctx))
@@ -46,6 +49,11 @@ func (e *Engine) keepEvidence(ctx context.Context) {
 		if waiting && (e.urgent.Swap(false) || now.Sub(since) >= publishEvery) {
 			_, publishErr := e.publish(ctx)
 			err = errors.Join(err, publishErr)
+		}
+		if looked.IsZero() || now.Sub(looked) >= lookEvery || now.Before(looked) {
+			e.lookForOthers(ctx)
+			err = errors.Join(err, e.giveLostAgain(ctx))
+			looked = now
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Error("the evidence could not be kept; it is tried again", "error", err)
@@ -198,7 +206,7 @@ const (
 // leaveEvidence gives the sites what is new of the log when an engine closes. A
 // site that does not take it now is given it by whoever sends next.
 func (e *Engine) leaveEvidence() error {
-	if e.readOnly || e.evidence == nil || e.evidence.Size() == 0 {
+	if e.readOnly || e.evidence == nil || e.evidence.Size() == 0 || e.evidence.Mute() != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveAtMost)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/evidence"
@@ -33,24 +34,60 @@ func (e *Engine) actor(ctx context.Context) string {
 
 // attest does work between the intent and the result of an act, so that it
 // cannot vanish from the record whatever comes of it. What work returns of the
-// record is told in the result; a failure to record is one of the act.
+// record is told in the result; a failure to record is one of the act. Only what
+// guards the data itself does not wait for its witness: see [goesOn].
 func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func() (evidence.Record, error)) error {
-	if err := e.tellPolicy(ctx); err != nil {
-		return err
-	}
-	intent.By = e.actor(ctx)
-	seq, err := e.evidence.Begin(intent)
-	if err != nil {
-		return fmt.Errorf("record the intent of a %s: %w", intent.Act, err)
+	seq, unrecorded := e.intend(ctx, intent)
+	if unrecorded != nil {
+		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
+		if !goesOn(intent.Act) || ctx.Err() != nil {
+			return unrecorded
+		}
+		e.log.Error("it goes on without being on record", "act", intent.Act, "function", intent.Function, "error", unrecorded)
 	}
 	result, err := work()
-	result.Act, result.Function, result.By = intent.Act, intent.Function, intent.By
+	result.Act, result.Function, result.By = intent.Act, intent.Function, e.actor(ctx)
 	result.Outcome, result.Error = outcomeOf(ctx, result.Outcome, err)
+	if unrecorded != nil {
+		intent.Late = unrecorded.Error()
+		if seq, unrecorded = e.intend(ctx, intent); unrecorded != nil {
+			return errors.Join(err, fmt.Errorf("%w: %w", errUnrecorded, unrecorded))
+		}
+	}
 	if recordErr := e.evidence.End(seq, result); recordErr != nil {
-		err = errors.Join(err, fmt.Errorf("record the result of a %s: %w", intent.Act, recordErr))
+		recordErr = fmt.Errorf("record the result of a %s: %w", intent.Act, recordErr)
+		if goesOn(intent.Act) {
+			recordErr = fmt.Errorf("%w: %w", errUnrecorded, recordErr)
+		}
+		err = errors.Join(err, recordErr)
 	}
 	e.told(result)
 	return err
+}
+
+// errUnrecorded marks what was done, and is not on record.
+var errUnrecorded = fmt.Errorf("%w: it is not on record", ErrDegraded)
+
+// goesOn reports whether an act goes on though it cannot be put on record: when a
+// witness is missing, data is saved and given back all the same. Nothing is
+// deleted without one, and nothing proven.
+func goesOn(act evidence.Act) bool { return act == evidence.ActSnapshot || act == evidence.ActRestore }
+
+// witnessPatience is how long what goes on without a witness waits for one.
+const witnessPatience = 20 * time.Second
+
+// intend puts an intent on record, and before it whatever must come first.
+func (e *Engine) intend(ctx context.Context, intent evidence.Record) (uint64, error) {
+	if goesOn(intent.Act) {
+		bounded, cancel := context.WithTimeout(ctx, witnessPatience)
+		defer cancel()
+		ctx = bounded
+	}
+	if err := e.tellPolicy(ctx); err != nil {
+		return 0, err
+	}
+	intent.By = e.actor(ctx)
+	return e.evidence.Begin(intent)
 }
 
 // outcomeOf says how an act ended. What the work itself said stands.
@@ -105,7 +142,10 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 	if e.policyTold {
 		return nil
 	}
-	if _, err := e.takeUntaken(ctx); err != nil {
+	if err := e.takeUntakenNow(ctx); err != nil {
+		return err
+	}
+	if err := e.endCutShort(); err != nil {
 		return err
 	}
 	now, err := policyInForce(e.cfg)
@@ -122,6 +162,34 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 		}
 	}
 	e.policyTold = true
+	return nil
+}
+
+// untakenRetry is how long after a failure evidence is taken over again: it takes
+// long, and others wait.
+const untakenRetry = 10 * time.Minute
+
+// takeUntakenNow takes over what a rebuild left to be taken over, unless that has
+// just failed.
+func (e *Engine) takeUntakenNow(ctx context.Context) error {
+	if since := e.clock.Now().Sub(e.untakenAt); e.untakenErr != nil && since >= 0 && since < untakenRetry {
+		return e.untakenErr
+	}
+	_, e.untakenErr = e.takeUntaken(ctx)
+	e.untakenAt = e.clock.Now()
+	return e.untakenErr
+}
+
+// endCutShort ends on record what the end of an earlier program cut short: nothing
+// of this one has begun, and no other has the catalog.
+func (e *Engine) endCutShort() error {
+	cutShort, err := e.evidence.EndUnfinished()
+	if err != nil {
+		return fmt.Errorf("end what was cut short: %w", err)
+	}
+	for _, intent := range cutShort {
+		e.log.Warn("an earlier act is on record without a result; it was cut short", "act", intent.Act, "function", intent.Function, "record", intent.Sequence)
+	}
 	return nil
 }
 

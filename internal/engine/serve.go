@@ -144,11 +144,7 @@ func (e *Engine) reportCutShort() {
 		e.log.Warn("an earlier proof was cut short", "function", p.Function, "site", p.Site, "started", p.Started)
 		err = errors.Join(err, e.catalog.PutProof(p))
 	}
-	cutShort, answerErr := e.evidence.EndUnfinished()
-	for _, intent := range cutShort {
-		e.log.Warn("an earlier act is on record without a result; it was cut short", "act", intent.Act, "function", intent.Function, "record", intent.Sequence)
-	}
-	if err = errors.Join(err, answerErr); err != nil {
+	if err != nil {
 		e.log.Error("the record of earlier runs could not be read", "error", err)
 	}
 }
@@ -193,14 +189,22 @@ func (d duty) Prove(ctx context.Context, function, site string) error {
 	if err != nil {
 		return err
 	}
+	return d.proveOnSchedule(ctx, verify.Request{Function: function, Snapshot: snapshot, From: site, Selection: why})
+}
+
+// proveOnSchedule makes a proof that nobody asked for, to the level that is
+// configured.
+func (d duty) proveOnSchedule(ctx context.Context, req verify.Request) error {
+	if err := d.apart(ctx, aColdStart); err != nil {
+		return err
+	}
+	req.Level, req.Lower, req.Scheduled = d.cfg.Functions[req.Function].Prove.Level, true, true
 	var quiet progress.Reporter
-	r, err := d.prove(ctx, verify.Request{
-		Function: function, Snapshot: snapshot, From: site, Level: f.Prove.Level, Lower: true, Selection: why, Scheduled: true,
-	}, quiet)
+	r, err := d.prove(ctx, req, quiet)
 	if err != nil {
 		return err
 	}
-	d.log.Info("recovery point proven", "function", function, "site", site, "snapshot", r.Snapshot, "rule", why.Rule,
+	d.log.Info("recovery point proven", "function", req.Function, "site", req.From, "snapshot", r.Snapshot, "rule", req.Selection.Rule,
 		"level", r.Level, "meaning", verify.Meaning(r.Level), "seconds", r.DurationSeconds)
 	return nil
 }
@@ -239,10 +243,11 @@ func (h history) LastPoint(function string) (time.Time, bool) {
 
 // LastProof returns when a proof of a function from a site last came to a
 // verdict: passed to the level that is configured, or found a difference. One
-// that could not be carried out, or did not reach as far, leaves the proof due.
+// that could not be carried out, or did not reach as far, leaves the proof due, and
+// so does one beside the turns, which moves none of them.
 func (h history) LastProof(function, site string) (at time.Time, ok bool) {
 	err := h.catalog.Proofs(func(p *catalog.Proof) bool {
-		if p.Function == function && p.Site == site && verdict(h.cfg.Functions[function], p) {
+		if p.Function == function && p.Site == site && !p.Extra && verdict(h.cfg.Functions[function], p) {
 			at, ok = p.Ended, true
 		}
 		return !ok

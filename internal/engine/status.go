@@ -15,6 +15,7 @@ import (
 // planner is what the status asks the scheduler for.
 type planner interface {
 	Next(function string) time.Time
+	NextProof(function string) (at time.Time, site, why string)
 	Plan(function string) schedule.Plan
 }
 
@@ -130,9 +131,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 		p := plan.Plan(f.Name)
 		out.IntervalSeconds, out.NextRun = p.Interval.Seconds(), plan.Next(f.Name).UTC()
 		out.Planned = formula(p)
-		if out.LastProof != nil {
-			out.NextProof = out.LastProof.At.Add(f.Prove.Every)
-		}
+		e.nextProof(&out, plan)
 		if p.Problem != "" {
 			out.Reasons = append(out.Reasons, p.Problem)
 		}

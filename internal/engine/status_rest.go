@@ -26,9 +26,7 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 			s.Reasons = append(s.Reasons, "site "+r.Site+": "+reason)
 		}
 	}
-	if reason := e.clockReason(); reason != "" {
-		s.Reasons = append(s.Reasons, reason)
-	}
+	s.Reasons = append(s.Reasons, e.evidenceReasons()...)
 	s.Spool = e.spool()
 	if reason := spoolReason(s.Spool); reason != "" {
 		s.Reasons = append(s.Reasons, reason)

@@ -67,6 +67,13 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 	e.startUploads(ctx)
 	watch := syncWatch{report: report, most: map[string]int64{}, told: map[string]bool{}}
 	found, failed := e.repository.Sync(ctx, names, e.patience, watch.tick)
+	if lost, err := e.repository.LostEvidence(); err == nil && len(lost) > 0 && ctx.Err() == nil {
+		// This host has what all sites have lost.
+		if err := e.giveLostAgain(ctx); err != nil {
+			return nil, err
+		}
+		found, failed = e.repository.Sync(ctx, names, e.patience, watch.tick)
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -6,20 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/crash"
 	"github.com/saypro/backupd/internal/evidence"
 )
-
-// keptLog is a log of which a site keeps records.
-type keptLog struct {
-	id, origin string
-	site       string
-	checkpoint []byte
-	size       uint64
-}
 
 // metaUntaken names the site whose evidence is yet to be taken over by a rebuild.
 const metaUntaken = "evidence untaken"
@@ -40,8 +31,10 @@ func (e *Engine) expectEvidence(u untaken) error {
 }
 
 // awaitsEvidence reports whether evidence is yet to be taken over.
-func (e *Engine) awaitsEvidence() (bool, error) {
-	text, err := e.catalog.Meta(metaUntaken)
+func (e *Engine) awaitsEvidence() (bool, error) { return awaitsEvidence(e.catalog) }
+
+func awaitsEvidence(cat *catalog.Catalog) (bool, error) {
+	text, err := cat.Meta(metaUntaken)
 	if errors.Is(err, catalog.ErrNotFound) {
 		return false, nil
 	}
@@ -65,65 +58,91 @@ func (e *Engine) takeUntaken(ctx context.Context) (uint64, error) {
 	}
 	crash.Point(crash.RebuildKnown)
 	if e.evidence.Size() == 0 {
-		if _, err := e.takeEvidence(ctx, u.Site, u.KeyIsNew); err != nil {
-			return 0, fmt.Errorf("take over the evidence that site %s keeps: %w", u.Site, err)
+		if err := e.takeEvidence(ctx, u.Site, u.KeyIsNew); err != nil {
+			return 0, fmt.Errorf("take over the evidence that sites keep: %w", err)
 		}
 	}
 	crash.Point(crash.RebuildTaken)
 	return e.evidence.Size(), e.catalog.SetMeta(metaUntaken, nil)
 }
 
-// takeEvidence takes over the evidence log that a site keeps, so that it goes on
-// where it ended when the host was lost, and returns how many records that are.
-// A key that this very rebuild has made is replaced by one of that log.
-func (e *Engine) takeEvidence(ctx context.Context, site string, keyIsNew bool) (uint64, error) {
-	kept, err := e.keptLogs(ctx, site)
-	if err == nil {
-		e.keptElsewhere(ctx, site, kept)
+// newLogHint is the way out when evidence cannot be taken over.
+const newLogHint = "bring a site that keeps all of it; or, with no service running, begin a new log with 'backupd audit key --new-log', which every audit will ask about"
+
+// takeEvidence takes over the evidence log that sites keep, so that it goes on
+// where it ended when the host was lost. A key that this very rebuild has made is
+// replaced by one of that log.
+func (e *Engine) takeEvidence(ctx context.Context, site string, keyIsNew bool) error {
+	kept, err := e.keptAt(ctx, site)
+	if err != nil {
+		return err
 	}
-	if err != nil || len(kept) == 0 {
-		return 0, err
+	id := logID(e.evidence)
+	if keyIsNew {
+		id = kept.longest(ctx)
 	}
-	chosen, known := kept[logID(e.evidence)]
-	if !known {
-		if !keyIsNew {
-			return 0, fmt.Errorf("%w: it keeps the evidence of %s, and %s holds a key of %s: put the key file of that log there and rebuild again, "+
-				"or move the file away, rebuild, and go on with a new key, which every audit will show",
-				evidence.ErrOtherKey, origins(kept), e.cfg.Evidence.KeyFile, e.evidence.Origin())
+	if len(kept.pieces[id]) == 0 {
+		return e.noEvidence(ctx, kept, site, keyIsNew)
+	}
+	if keyIsNew {
+		origin, err := kept.origin(ctx, id)
+		if err != nil {
+			return err
 		}
-		if chosen, err = longest(kept); err != nil {
-			return 0, err
-		}
-		if err := e.keyFor(chosen.origin); err != nil {
-			return 0, err
+		if err := e.keyFor(origin); err != nil {
+			return err
 		}
 	}
-	err = e.evidence.Adopt(e.keptEnvelopes(ctx, chosen.site, chosen.id), chosen.checkpoint, e.by)
-	return e.evidence.Size(), err
+	return e.adopt(ctx, kept, id)
 }
 
-// longest returns the log with the most records: without its key nothing else
-// tells which one was this host's.
-func longest(kept map[string]keptLog) (out keptLog, err error) {
-	for _, k := range kept {
-		if k.size > out.size {
-			out = k
+// noEvidence says whether a log may begin at its beginning, since none is kept of
+// the one that the key is for.
+func (e *Engine) noEvidence(ctx context.Context, kept keptEvidence, site string, keyIsNew bool) error {
+	if kept.unasked != nil {
+		return fmt.Errorf("site %s keeps none of it, and others cannot be asked; they may: %s: %w", site, newLogHint, kept.unasked)
+	}
+	if keyIsNew || len(kept.pieces) == 0 {
+		return nil
+	}
+	origins := ""
+	for id := range kept.pieces {
+		if origin, err := kept.origin(ctx, id); err == nil {
+			origins += " " + origin
 		}
 	}
-	if out.size == 0 {
-		err = evidence.ErrDamaged
+	if origins == "" {
+		return nil // nothing of all that is evidence
 	}
-	return out, err
+	return fmt.Errorf("%w: sites keep the evidence of%s, and %s holds a key of %s: put the key file of that log there and rebuild again, "+
+		"or move the file away, rebuild, and go on with a new key, which every audit will show",
+		evidence.ErrOtherKey, origins, e.cfg.Evidence.KeyFile, e.evidence.Origin())
 }
 
-func origins(kept map[string]keptLog) (out string) {
-	for _, k := range kept {
-		if out != "" {
-			out += " and "
+// mostTries is how many ends of a log are tried: more are no accident.
+const mostTries = 8
+
+// adopt takes over the log of that id, from all sites together. What no key of
+// the log has signed does not count; of what one has, the longest must be whole.
+func (e *Engine) adopt(ctx context.Context, kept keptEvidence, id string) error {
+	var failed []error
+	var longer [][]byte
+	for head := range kept.heads(ctx, id) {
+		err := e.evidence.Adopt(kept.envelopes(ctx, id, head), head.checkpoint, longer, e.by)
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
-		out += k.origin
+		e.log.Warn("evidence that a site keeps could not be taken over", "site", head.site, "records", head.size, "error", err)
+		failed = append(failed, fmt.Errorf("%d records, as site %s ends: %w", head.size, head.site, err))
+		if errors.Is(err, evidence.ErrLonger) || errors.Is(err, evidence.ErrOtherKey) || len(failed) == mostTries {
+			break
+		}
+		longer = append(longer, head.checkpoint)
 	}
-	return out
+	if len(failed) == 0 {
+		failed = append(failed, fmt.Errorf("%w: no object of it is evidence", evidence.ErrDamaged))
+	}
+	return fmt.Errorf("%s: %w", newLogHint, errors.Join(append(failed, kept.unasked)...))
 }
 
 // keyFor makes a key of another log than that of the key file, which has signed
@@ -141,74 +160,4 @@ func (e *Engine) keyFor(origin string) error {
 		e.evidence = log
 	}
 	return explainKeyFile(err)
-}
-
-// keptLogs returns the logs that a site keeps, by their ids.
-func (e *Engine) keptLogs(ctx context.Context, site string) (map[string]keptLog, error) {
-	out := map[string]keptLog{}
-	err := e.repository.Evidence(ctx, site, func(id string, _ uint64, _ int, content []byte) error {
-		s, err := evidence.ParseSegment(content)
-		if err == nil && s.To > out[id].size {
-			out[id] = keptLog{id: id, site: site, origin: s.Origin, checkpoint: s.Checkpoint, size: s.To}
-		}
-		return err
-	})
-	return out, err
-}
-
-// elsewherePatience is how long another site may take to tell what it keeps.
-const elsewherePatience = 30 * time.Second
-
-// keptElsewhere looks whether another site keeps more of a log: it would be two
-// logs from there on if this host went on from less. One that cannot be asked is
-// left out, since any one site must do.
-func (e *Engine) keptElsewhere(ctx context.Context, site string, kept map[string]keptLog) {
-	for _, other := range e.cfg.SiteOrder {
-		if other == site {
-			continue
-		}
-		asking, cancel := context.WithTimeout(ctx, elsewherePatience)
-		more, err := e.keptLogs(asking, other)
-		cancel()
-		if err != nil {
-			e.log.Warn("a site could not be asked whether it keeps more of the evidence", "site", other, "error", err)
-			continue
-		}
-		for id, k := range more {
-			if k.size > kept[id].size {
-				kept[id] = k
-			}
-		}
-	}
-}
-
-var errEnough = errors.New("enough")
-
-// keptEnvelopes yields the records of a log that a site keeps, in order. What
-// is told twice is yielded once.
-func (e *Engine) keptEnvelopes(ctx context.Context, site, id string) func(yield func([]byte, error) bool) {
-	return func(yield func([]byte, error) bool) {
-		var next uint64
-		err := e.repository.Evidence(ctx, site, func(log string, _ uint64, _ int, content []byte) error {
-			if log != id {
-				return nil
-			}
-			s, err := evidence.ParseSegment(content)
-			if err != nil {
-				return err
-			}
-			for i, envelope := range s.Envelopes {
-				if s.From+uint64(i) < next {
-					continue
-				}
-				if next++; !yield(envelope, nil) {
-					return errEnough
-				}
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			yield(nil, err)
-		}
-	}
 }

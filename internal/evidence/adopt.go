@@ -6,6 +6,9 @@ import (
 	"iter"
 )
 
+// ErrLonger says: a key of the log has signed more records than are there.
+var ErrLonger = errors.New("the evidence log was longer once")
+
 // adoptBatch is how many records are stored in one transaction.
 const adoptBatch = 1000
 
@@ -17,10 +20,15 @@ const adoptBatch = 1000
 // When the last key is the signer's, the log simply goes on. When it is another
 // one, and the signer is of the same log, the signer announces itself: that is
 // the break of a lost key. The error matches [ErrOtherKey] when the signer is of
-// another log: [PublicKey.Origin] of the checkpoint's says which key to make.
-func (l *Log) Adopt(envelopes iter.Seq2[[]byte, error], checkpoint []byte, by string) error {
+// another log: [PublicKey.Origin] of the checkpoint's says which key to make. When
+// a key of the log has signed one of the longer checkpoints, nothing is taken over
+// and the error matches [ErrLonger].
+func (l *Log) Adopt(envelopes iter.Seq2[[]byte, error], checkpoint []byte, longer [][]byte, by string) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if err := l.Mute(); err != nil {
+		return fmt.Errorf("take over an evidence log: %w", err)
+	}
 	now := l.state()
 	if now.size > 0 {
 		return fmt.Errorf("take over an evidence log: %w", ErrNotEmpty)
@@ -35,7 +43,7 @@ func (l *Log) Adopt(envelopes iter.Seq2[[]byte, error], checkpoint []byte, by st
 	if err := l.store.ClearEvidence(); err != nil {
 		return fmt.Errorf("take over an evidence log: %w", err)
 	}
-	last, err := l.copy(envelopes, checkpoint, at)
+	last, err := l.copy(envelopes, checkpoint, at, longer)
 	if err != nil {
 		l.open = map[uint64]opened{}
 		return fmt.Errorf("take over an evidence log: %w", errors.Join(err, l.store.ClearEvidence()))
@@ -49,7 +57,7 @@ func (l *Log) Adopt(envelopes iter.Seq2[[]byte, error], checkpoint []byte, by st
 
 // copy verifies and stores all records, the checkpoint with the last of them,
 // and returns the key that signed last.
-func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Checkpoint) (PublicKey, error) {
+func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Checkpoint, longer [][]byte) (PublicKey, error) {
 	w := &walk{origin: at.Origin}
 	b := builder{reader: l.store.EvidenceHashes}
 	b.root = empty(nil).root
@@ -80,6 +88,13 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	}
 	if _, _, err := OpenCheckpoint(checkpoint, w.keys.current); err != nil {
 		return PublicKey{}, err
+	}
+	for _, other := range longer {
+		for _, key := range append(w.past, w.keys.current, l.state().signer.public) {
+			if longer, _, err := OpenCheckpoint(other, key); err == nil && longer.Size > at.Size {
+				return PublicKey{}, fmt.Errorf("%w: %d records, and these are %d", ErrLonger, longer.Size, at.Size)
+			}
+		}
 	}
 	if err := l.store.AppendEvidence(checkpoint, b.entries); err != nil {
 		return PublicKey{}, err

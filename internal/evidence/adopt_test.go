@@ -81,7 +81,7 @@ func TestAdoptedLogGoesOn(t *testing.T) {
 	envelopes, checkpoint := joined(t, segments(t, l, 50))
 	store := &memory{}
 	taken := openLog(t, store, last, now)
-	if err := taken.Adopt(sequence(envelopes), checkpoint, "root"); err != nil {
+	if err := taken.Adopt(sequence(envelopes), checkpoint, nil, "root"); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(collect(t, l.Records(0, l.Size())), collect(t, taken.Records(0, taken.Size()))); d != "" {
@@ -98,7 +98,7 @@ func TestAdoptedLogGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	openLog(t, store, last, now)
-	if err := taken.Adopt(sequence(envelopes), checkpoint, "root"); !errors.Is(err, ErrNotEmpty) {
+	if err := taken.Adopt(sequence(envelopes), checkpoint, nil, "root"); !errors.Is(err, ErrNotEmpty) {
 		t.Errorf("a log that holds records took over another: %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestAdoptWithoutTheKeyIsABreak(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := openLog(t, &memory{}, fresh, now)
-	if err := taken.Adopt(sequence(envelopes), checkpoint, "root"); err != nil {
+	if err := taken.Adopt(sequence(envelopes), checkpoint, nil, "root"); err != nil {
 		t.Fatal(err)
 	}
 	r := collect(t, taken.Records(l.Size(), taken.Size()))
@@ -120,7 +120,7 @@ func TestAdoptWithoutTheKeyIsABreak(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	other := openLog(t, &memory{}, newSigner(t), now)
-	if err := other.Adopt(sequence(envelopes), checkpoint, "root"); !errors.Is(err, ErrOtherKey) {
+	if err := other.Adopt(sequence(envelopes), checkpoint, nil, "root"); !errors.Is(err, ErrOtherKey) {
 		t.Errorf("with the key of another log: %v", err)
 	}
 }
@@ -152,11 +152,11 @@ func TestAdoptTakesNothingThatDoesNotFit(t *testing.T) {
 	} {
 		store := &memory{}
 		taken := openLog(t, store, last, now)
-		if err := taken.Adopt(sequence(try.envelopes), try.checkpoint, "root"); err == nil {
+		if err := taken.Adopt(sequence(try.envelopes), try.checkpoint, nil, "root"); err == nil {
 			t.Errorf("%s was taken", name)
 		} else if taken.Size() != 0 || len(store.entries) != 0 {
 			t.Errorf("%s left %d records behind", name, len(store.entries))
-		} else if err := taken.Adopt(sequence(all), checkpoint, "root"); err != nil {
+		} else if err := taken.Adopt(sequence(all), checkpoint, nil, "root"); err != nil {
 			t.Errorf("after %s: %v", name, err)
 		}
 	}

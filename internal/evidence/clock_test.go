@@ -148,7 +148,7 @@ func TestALogThatWasSetBackIsAdopted(t *testing.T) {
 	l, _ := astray(t)
 	envelopes, head := joined(t, segments(t, l.Log, 20))
 	to := openLog(t, &memory{}, l.signer, l.clock)
-	if err := to.Adopt(sequence(envelopes), head, "ops"); err != nil {
+	if err := to.Adopt(sequence(envelopes), head, nil, "ops"); err != nil {
 		t.Fatal(err)
 	}
 	a, b := collect(t, l.Records(0, l.Size())), collect(t, to.Records(0, to.Size()))

@@ -197,3 +197,21 @@ func notOver(path, origin, keyID string, err error) error {
 	return fmt.Errorf("%w: it does not hold the key that signs the log, and may be all that is left of it, so it is not written over: "+
 		"move it away first (mv %s %s.old)", err, path, path)
 }
+
+// PutKeyFileAway renames the file of a key, whatever is in it, so that another
+// can be made, and returns the public key; empty when there is none to be read.
+func PutKeyFileAway(path string) (public string, err error) {
+	if s, err := ReadKeyFile(path); err == nil {
+		public = s.public.String()
+	}
+	for n := 1; ; n++ {
+		away := fmt.Sprintf("%s.%d.old", path, n)
+		if _, err := os.Lstat(away); errors.Is(err, fs.ErrNotExist) {
+			err = os.Rename(path, away)
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", nil
+			}
+			return public, errors.Join(err, syncFolder(path))
+		}
+	}
+}

@@ -39,6 +39,7 @@ type Log struct {
 	store   Store
 	clock   clock.Clock
 	program string
+	mute    error // why nothing can be written; nil when it can
 
 	// writing is held by whoever appends, who alone changes what follows and
 	// holds mu for that moment only: readers never wait for a disk.
@@ -168,6 +169,9 @@ func (l *Log) Checkpoint() ([]byte, error) {
 	if now.head != nil {
 		return slices.Clone(now.head), nil
 	}
+	if err := l.Mute(); err != nil {
+		return nil, err
+	}
 	return Checkpoint{Origin: now.signer.public.Origin, Root: now.root}.sign(now.signer)
 }
 
@@ -180,6 +184,9 @@ func (l *Log) CheckpointAt(size uint64) ([]byte, error) {
 	}
 	if size > now.size {
 		return nil, fmt.Errorf("checkpoint of %d records: the evidence log holds %d", size, now.size)
+	}
+	if err := l.Mute(); err != nil {
+		return nil, err
 	}
 	root, err := l.rootAt(size)
 	if err != nil {
@@ -220,6 +227,9 @@ func signed(k PublicKey, by string) Record {
 // write appends records signed by one key, under a checkpoint signed by another
 // when that takes over, and returns the sequence of the last.
 func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
+	if err := l.Mute(); err != nil {
+		return 0, err
+	}
 	was := l.state()
 	b := builder{reader: l.store.EvidenceHashes, size: was.size, root: was.root, setBacks: was.setBacks}
 	now := l.clock.Now().UTC().Round(0)

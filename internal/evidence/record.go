@@ -64,6 +64,9 @@ type Record struct {
 	// Outcome and Error tell how an act ended; in results only.
 	Outcome Outcome `json:"outcome,omitempty"`
 	Error   string  `json:"error,omitempty"`
+	// Late, of an intent, is why it was not on record before the act began: it is
+	// written when the act was over.
+	Late string `json:"late,omitempty"`
 	// Program is the version of the program that wrote the record; By who
 	// asked for the act, "schedule" or the name of an operating system's user.
 	Program string `json:"program,omitempty"`

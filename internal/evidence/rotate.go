@@ -24,6 +24,18 @@ func (l *Log) Rotate(next *Signer, by string) error {
 	return err
 }
 
+// BeginKey writes the first record of an empty log: the key that signs it.
+func (l *Log) BeginKey(by string) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	now := l.state()
+	if now.size > 0 {
+		return ErrNotEmpty
+	}
+	_, err := l.write(now.signer, now.signer, signed(now.signer.public, by))
+	return err
+}
+
 // StartOver opens the log that a store holds when the key that signed it is
 // lost: the signer of the options announces itself, which whoever checks the log
 // sees as a break. The signer must be one for the log's name, see [StoredOrigin].

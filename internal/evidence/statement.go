@@ -175,6 +175,8 @@ func (r *Record) check() error {
 		return bad("a result, and nothing else, has one of the outcomes; this one has %q", r.Outcome)
 	case r.Clock != nil && (r.Clock.Reason == "" || !r.Clock.Was.After(r.Time)):
 		return bad("it must say why, and set the clock back")
+	case r.Late != "" && r.Phase != Intent:
+		return bad("only an intent can be late")
 	case r.Outcome == Done && r.Error != "" || !ended && r.Error != "":
 		return bad("it has an error, though nothing failed")
 	}

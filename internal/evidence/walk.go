@@ -11,6 +11,7 @@ import (
 type walk struct {
 	origin string
 	keys   keychain
+	past   []PublicKey // that signed before
 	size   uint64
 	last   time.Time
 }
@@ -34,6 +35,7 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	case !s.about(w.origin, before):
 		return nil, fmt.Errorf("%w: its subject is not what it is about", ErrDamaged)
 	}
+	was := w.keys.current
 	by, _, err := w.keys.follow(e.keyID, r)
 	if err == nil && by.Origin != w.origin {
 		err = fmt.Errorf("%w: it is signed for %s", ErrSignature, by.Origin)
@@ -43,6 +45,9 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if was != w.keys.current && was != (PublicKey{}) {
+		w.past = append(w.past, was)
 	}
 	w.size, w.last = w.size+1, r.Time
 	return r, nil

@@ -36,6 +36,11 @@ type Figures struct {
 	// how long there was no usable point at all: unless that is 0, the maximum
 	// is not the whole truth.
 	Maximum, Unprotected time.Duration
+	// New is the stretch without any point, from when the function was first
+	// promised anything, that breaks nothing yet: its exposure counts from that
+	// promise on. Its end is that of the period when there was none by then;
+	// zero when there is no such stretch in the period.
+	New Period
 	// P99 was not exceeded for 99 % of the time. Unbounded: there was no usable
 	// point for more than 1 %, so there is no such figure.
 	P99       time.Duration
@@ -68,11 +73,14 @@ func Assess(h History, from, to time.Time) Assessment {
 	return a
 }
 
-// due is from when on it breaks a promise that there is no point at all: at once
-// when none is durable; when none is proven, once the first proof had its time.
+// due is from when on it breaks a promise that there is no point at all: once the
+// first had its time. When none is durable that counts from the first promise
+// that the function was ever given, whatever has been promised since, so that no
+// change of a policy puts it off; when none is proven, from when proofs were
+// promised.
 func (h History) due(v View, in Policy, limit time.Duration) time.Time {
 	if !v.Proven {
-		return in.From
+		return h.began().Add(limit)
 	}
 	since := in.From
 	for _, p := range slices.Backward(h.Policies) {
@@ -85,6 +93,16 @@ func (h History) due(v View, in Policy, limit time.Duration) time.Time {
 		since = p.From
 	}
 	return since.Add(limit)
+}
+
+// began is when the function was first promised anything.
+func (h History) began() (at time.Time) {
+	for _, p := range h.Policies {
+		if p.RPO > 0 {
+			return p.From
+		}
+	}
+	return at
 }
 
 // judge is a history with the curves that were made of it: there may be many
@@ -158,7 +176,11 @@ func (j *judge) figures(v View, parts []Part) Figures {
 			continue
 		}
 		f.Judged += p.To.Sub(p.From)
-		for _, violation := range violations(segments, limit, j.due(v, p.Policy, limit)) {
+		due := j.due(v, p.Policy, limit)
+		if first := segments[0]; first.None && !v.Proven && first.From.Before(due) {
+			f.New = Period{j.began(), earlier(first.To, due)}
+		}
+		for _, violation := range violations(segments, limit, due) {
 			violation.Limit = limit
 			violation.Causes = j.causes(v, parts[:i+1], violation)
 			f.Violations = append(f.Violations, violation)

@@ -97,6 +97,7 @@ type judged struct {
 	measured, judged, broken, none int // seconds
 	worst                          time.Duration
 	teeth                          []tooth
+	fresh, began                   time.Time // end of what is new, and from when that counts
 }
 
 func (m model) judge(t *rapid.T, f Figures, from, to int) (j judged) {
@@ -123,6 +124,13 @@ func (m model) judge(t *rapid.T, f Figures, from, to int) (j judged) {
 		bad := !ok || age > limit
 		if !ok && f.Proven {
 			bad = mid.Sub(m.promisedSince(f.View, mid)) > limit
+		}
+		if !ok && !f.Proven { // new: exposure counts from the first promise of all
+			i := slices.IndexFunc(m.policies, func(p Policy) bool { return p.RPO > 0 })
+			bad = mid.Sub(m.policies[i].From) > limit
+			if !bad {
+				j.fresh, j.began = mid.Add(half), m.policies[i].From
+			}
 		}
 		if bad {
 			j.broken++
@@ -167,6 +175,9 @@ func checkFigures(t *rapid.T, f Figures, want judged) {
 	if f.Judged != seconds(want.judged) || f.Measured != seconds(want.measured) || f.Broken != seconds(want.broken) ||
 		f.Unprotected != seconds(want.none) || f.Maximum != want.worst {
 		t.Fatalf("%v: %+v, want %+v", f.View, f, want)
+	}
+	if f.New != (Period{want.began, want.fresh}) {
+		t.Fatalf("%v: new in %v, want from %v to %v", f.View, f.New, want.began, want.fresh)
 	}
 	if want.judged > 0 && math.Abs(f.Attainment-(1-float64(want.broken)/float64(want.judged))) > 1e-9 {
 		t.Fatalf("%v: attainment %v, want %d of %d broken", f.View, f.Attainment, want.broken, want.judged)
@@ -225,5 +236,36 @@ func TestNothingPromisedIsNothingJudged(t *testing.T) {
 		if a := Assess(h, at(0), at(10)); !a.Since.IsZero() || len(a.Views) > 0 || len(a.Parts) > 0 {
 			t.Errorf("with %v: %+v", policies, a)
 		}
+	}
+}
+
+// TestANewFunction: what has no recovery point yet is measured from its promise
+// on, and broken after the RPO, for ever when none comes; no change of a policy
+// puts that off.
+func TestANewFunction(t *testing.T) {
+	policy := Policy{From: at(100), RPO: 10 * time.Minute, Sites: []string{"onsite"}}
+	again := policy
+	again.From, again.RTO = at(400), time.Hour
+	h := History{Policies: []Policy{policy, again}}
+	first := func(to int) Figures { return Assess(h, at(0), at(to)).Views[0] }
+	if f := first(200); f.Broken != 0 || f.Unprotected != 100*time.Second || f.New != (Period{at(100), at(200)}) || f.Attainment != 1 {
+		t.Errorf("soon after the promise: %+v", f)
+	}
+	f := first(1000)
+	if len(f.Violations) != 1 || !f.Violations[0].Start.Equal(at(700)) || !f.Violations[0].Unprotected || f.Violations[0].Causes[0].Kind != CauseFirst ||
+		f.Broken != 5*time.Minute || f.New != (Period{at(100), at(700)}) {
+		t.Errorf("never a recovery point: %+v", f)
+	}
+	if f := Assess(h, at(800), at(900)).Views[0]; f.Broken != 100*time.Second || f.New != (Period{}) {
+		t.Errorf("a later period: %+v", f)
+	}
+	h.Add(Point{Consistent: at(150), Durable: map[string]time.Time{"onsite": at(160)}})
+	if f := first(700); f.Broken != 0 || f.Maximum != 550*time.Second || f.New != (Period{at(100), at(160)}) {
+		t.Errorf("with a first recovery point: %+v", f)
+	}
+	// One that was given up for a time and is promised anew is not new.
+	h = History{Policies: []Policy{policy, {From: at(200)}, {From: at(2000), RPO: 10 * time.Minute, Sites: []string{"onsite"}}}}
+	if f := Assess(h, at(2000), at(2100)).Views[0]; f.Broken != 100*time.Second || f.New != (Period{}) {
+		t.Errorf("promised anew: %+v", f)
 	}
 }

@@ -34,6 +34,9 @@ func (p *Period) view(f objective.Figures, parts []objective.Part) View {
 		JudgedSeconds: f.Judged.Seconds(), MeasuredSeconds: f.Measured.Seconds(),
 		UnprotectedSeconds: f.Unprotected.Seconds(), BrokenSeconds: f.Broken.Seconds(), Violations: []Violation{},
 	}
+	if !f.New.To.IsZero() {
+		v.NewFrom, v.NewTo = f.New.From.UTC(), f.New.To.UTC()
+	}
 	if limit, ok := parts[len(parts)-1].Policy.Limit(f.View); ok {
 		v.LimitSeconds = seconds(limit)
 	}
@@ -81,6 +84,9 @@ func verdict(views []View) Verdict {
 		if v.Proven || v.Scope == objective.ScopeSite || v.Attainment == nil {
 			continue
 		}
+		if v.MaxSeconds == nil && v.BrokenSeconds == 0 {
+			continue // it is new, and nothing was ever there
+		}
 		judged = true
 		kept[v.Scope] = v.BrokenSeconds == 0
 	}
@@ -122,6 +128,11 @@ func exposureSentence(f *Function) string {
 	case Broken:
 		return fmt.Sprintf("The RPO of %s was broken: %s seen from any site, together %s; the worst exposure was %s. It was kept for %s of the time by any site and for %s by every site.",
 			span(*f.RPOSeconds), plural(len(anyone.Violations), "violation"), span(anyone.BrokenSeconds), anyone.worst(), percentOr(anyone.Attainment, "none"), percentOr(every.Attainment, "none"))
+	case Unknown:
+		if !every.NewTo.IsZero() {
+			return fmt.Sprintf("It is new: there is no recovery point yet, and its exposure is judged from %s on.", when(every.NewFrom))
+		}
+		fallthrough
 	default:
 		return "Nothing is known of its exposure: no policy that promises anything of it was in force in the judged time."
 	}

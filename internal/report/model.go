@@ -143,6 +143,10 @@ type View struct {
 	// that is 0, the maximum is not the whole truth. Nil: nothing is known.
 	MaxSeconds         *float64 `json:"max_seconds"`
 	UnprotectedSeconds float64  `json:"unprotected_seconds"`
+	// NewFrom and NewTo are set where the function was new: until NewTo there was
+	// no recovery point yet, and its exposure counts from NewFrom on.
+	NewFrom time.Time `json:"new_from,omitzero"`
+	NewTo   time.Time `json:"new_to,omitzero"`
 	// P99Seconds was not exceeded for 99 % of the time; nil when there was no
 	// recovery point for more than 1 % of it, or nothing was measured.
 	P99Seconds *float64 `json:"p99_seconds"`

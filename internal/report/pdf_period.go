@@ -174,6 +174,9 @@ func (d *paper) views(f *Function) {
 		if v.UnprotectedSeconds > 0 {
 			most.below = "none for " + span(v.UnprotectedSeconds)
 		}
+		if !v.NewTo.IsZero() {
+			most.below += "; new: judged from " + when(v.NewFrom) + " on"
+		}
 		within, outside, n := "not judged", "–", "–"
 		if v.Attainment != nil {
 			within, outside, n = v.attained(), span(v.BrokenSeconds), count(len(v.Violations))

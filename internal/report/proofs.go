@@ -52,7 +52,7 @@ func finding(r evidence.Record) Finding {
 }
 
 func differs(p evidence.Proof) bool {
-	return slices.ContainsFunc(p.Checks, func(c evidence.Check) bool { return c.Status == evidence.Fail }) ||
+	return slices.ContainsFunc(p.Checks, evidence.Check.Differs) ||
 		slices.ContainsFunc(p.Tables, func(t evidence.Table) bool { return t.FoundDigest != "" && !same(t) })
 }
 

@@ -57,7 +57,7 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 	switch {
 	case err == nil:
 		return true, nil, nil
-	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrWrongKey), errors.Is(err, ErrFormat), errors.Is(err, catalog.ErrCondemned):
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrWrongKey), errors.Is(err, ErrFormat), errors.Is(err, catalog.ErrCondemned), errors.Is(err, ErrOtherEvidence):
 		return false, &Problem{info.Name, err.Error()}, nil
 	}
 	return false, nil, err

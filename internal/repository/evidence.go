@@ -168,48 +168,36 @@ func (r *Repository) lacksEvidence(site, name string) (bool, error) {
 	return faulty, err
 }
 
-// Evidence calls fn with all evidence that a site holds, by log and first
-// record, until fn returns an error, which it returns. Nothing is taken from
-// elsewhere: an object that the site must hold and does not, or of which it has
-// other bytes than were once acknowledged, is an error that names it.
-func (r *Repository) Evidence(ctx context.Context, name string, fn func(log string, first uint64, count int, content []byte) error) error {
+// EvidenceAt returns the names of the evidence that a site holds or must hold, by
+// log and first record: of one log from a record on, or with an empty log of all.
+// Whether it is whole is seen when it is read.
+func (r *Repository) EvidenceAt(ctx context.Context, name, log string, from uint64) ([]EvidenceObject, error) {
 	site, err := r.Site(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.checkRepository(ctx, site); err != nil {
-		return err
+		return nil, err
 	}
-	names, err := r.evidenceAt(ctx, site)
-	if err != nil {
-		return err
+	prefix, after := evidencePrefix, ""
+	if log != "" {
+		prefix += log + "/"
+		after = fmt.Sprintf("%s%012d", prefix, from)
 	}
-	for _, object := range names {
-		e, _ := parseEvidenceName(object)
-		content, err := r.readEvidence(ctx, site, object)
-		if err != nil {
-			return err
-		}
-		if err := fn(e.Log, e.First, e.Count, content); err != nil {
-			return err
+	found := map[string]EvidenceObject{}
+	note := func(name string) {
+		if o, ok := parseEvidenceName(name); ok && name >= after {
+			found[name] = o
 		}
 	}
-	return nil
-}
-
-// evidenceAt returns the names of all evidence that a site holds or must hold.
-func (r *Repository) evidenceAt(ctx context.Context, site Site) ([]string, error) {
-	names := map[string]struct{}{}
-	err := site.Store.List(ctx, evidencePrefix, "", func(info storage.Info) error {
-		if _, ok := parseEvidenceName(info.Name); ok {
-			names[info.Name] = struct{}{}
-		}
+	err = site.Store.List(ctx, prefix, after, func(info storage.Info) error {
+		note(info.Name)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	known, err := r.catalog.ObjectsBelow(evidencePrefix)
+	known, err := r.catalog.ObjectsBelow(prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -219,10 +207,34 @@ func (r *Repository) evidenceAt(ctx context.Context, site Site) ([]string, error
 			return nil, err
 		}
 		if !waits {
-			names[o.Name] = struct{}{}
+			note(o.Name)
 		}
 	}
-	return slices.Sorted(maps.Keys(names)), nil
+	var out []EvidenceObject
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[name])
+	}
+	return out, nil
+}
+
+// ReadEvidence returns what a site holds of a run of records. Nothing is taken
+// from elsewhere: an object that the site does not have, or of which it has other
+// bytes than were once acknowledged, is an error that names it.
+func (r *Repository) ReadEvidence(ctx context.Context, name string, o EvidenceObject) ([]byte, error) {
+	site, err := r.Site(name)
+	if err != nil {
+		return nil, err
+	}
+	return r.readEvidence(ctx, site, o.Name())
+}
+
+// KnowsEvidence reports whether the catalog knows a run of records.
+func (r *Repository) KnowsEvidence(o EvidenceObject) (bool, error) {
+	_, err := r.catalog.Object(o.Name())
+	if errors.Is(err, catalog.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (r *Repository) readEvidence(ctx context.Context, site Site, name string) ([]byte, error) {
@@ -240,11 +252,38 @@ func (r *Repository) readEvidence(ctx context.Context, site Site, name string) (
 	return content, err
 }
 
-// adoptEvidence takes in evidence that the catalog does not know. Whether it is
-// true is for its reader to say.
+// LostEvidence returns what sites lack of the evidence and none can give the other.
+func (r *Repository) LostEvidence() ([]EvidenceObject, error) {
+	lost := map[string]EvidenceObject{}
+	for _, site := range r.sites {
+		faults, err := r.catalog.Faults(site.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range faults {
+			if o, ok := parseEvidenceName(f.Name); ok && f.Lost {
+				lost[f.Name] = o
+			}
+		}
+	}
+	var out []EvidenceObject
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		out = append(out, lost[name])
+	}
+	return out, nil
+}
+
+// adoptEvidence takes in evidence that the catalog does not know, unless it
+// contradicts what this host has of the same log. Whether it is true is for its
+// reader to say.
 func (a *adopter) adoptEvidence(info storage.Info, content []byte) error {
 	if err := a.wholeEvidence(info.Name, content); err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if e, ok := parseEvidenceName(info.Name); ok && a.joinEvidence != nil {
+		if err := a.joinEvidence(e.Log, e.First, e.Count, content); err != nil {
+			return fmt.Errorf("%w: %w", ErrOtherEvidence, err)
+		}
 	}
 	o := catalog.Object{Kind: catalog.KindEvidence, Name: info.Name, Size: int64(len(content)), SHA256: sum(content)}
 	if err := a.catalog.AddObject(o, a.sites); err != nil {

@@ -85,6 +85,10 @@ type Options struct {
 	// of the log of evidence, signed as it must be; nil: any bytes may be. It tells
 	// damage, which is mended, from other evidence, which nobody touches.
 	CheckEvidence func(log string, first uint64, count int, content []byte) error
+	// JoinEvidence returns an error when evidence that is found at a site cannot be
+	// part of what this host has of the same log: then the log went on at two
+	// places, and that is told and not taken in. Nil: all may be.
+	JoinEvidence func(log string, first uint64, count int, content []byte) error
 
 	packTarget int64 // size at which a pack is closed; 0: packTarget
 }
@@ -105,6 +109,7 @@ type Repository struct {
 	writer string
 
 	checkEvidence func(log string, first uint64, count int, content []byte) error
+	joinEvidence  func(log string, first uint64, count int, content []byte) error
 
 	identities []age.Identity
 	rotation   sync.Mutex // held by whoever adds keys
@@ -139,7 +144,7 @@ func Open(ctx context.Context, o Options) (*Repository, error) {
 	}
 	r := &Repository{
 		catalog: o.Catalog, sites: o.Sites, clock: o.Clock, log: o.Log, config: is.config, features: c.Features,
-		identities: o.Identities, checkEvidence: o.CheckEvidence,
+		identities: o.Identities, checkEvidence: o.CheckEvidence, joinEvidence: o.JoinEvidence,
 	}
 	if r.id, err = c.id(); err != nil {
 		return nil, err

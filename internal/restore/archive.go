@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/snapshot/content"
@@ -15,8 +16,21 @@ import (
 )
 
 // fetchArchive writes the schema archive of a snapshot into a file that only
-// we can read and returns its path, also with an error when there is a file.
+// we can read and returns its path, also with an error when there is a file. When
+// there is no room in dir it goes where the system has temporary files: a full
+// disk must not keep anybody from a restore.
 func fetchArchive(ctx context.Context, reader *repository.Reader, s *repository.Snapshot, dir string) (path string, err error) {
+	path, err = fetchArchiveInto(ctx, reader, s, dir)
+	if !errors.Is(err, syscall.ENOSPC) || dir == "" {
+		return path, err
+	}
+	if err := removeFile(path); err != nil {
+		return path, err
+	}
+	return fetchArchiveInto(ctx, reader, s, "")
+}
+
+func fetchArchiveInto(ctx context.Context, reader *repository.Reader, s *repository.Snapshot, dir string) (path string, err error) {
 	fail := func(err error) (string, error) {
 		return path, fmt.Errorf("snapshot %s of %s: fetch its schema: %w", s.ID, s.Function, err)
 	}

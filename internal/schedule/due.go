@@ -101,17 +101,14 @@ func (s *Scheduler) proofDue(j *job, now time.Time) (at time.Time, site string, 
 	if _, has := s.opts.History.LastPoint(j.Function); !has || j.ProveEvery <= 0 || len(s.opts.Sites) == 0 {
 		return time.Time{}, "", false
 	}
-	var newest, oldest time.Time
-	for i, name := range s.opts.Sites {
+	var newest time.Time
+	for _, name := range s.opts.Sites {
 		last, _ := s.opts.History.LastProof(j.Function, name)
-		last, _ = latestUntil(now, last, j.proofs[name]) // zero when never
-		if i == 0 || last.Before(oldest) {
-			oldest, site = last, name
-		}
-		if last.After(newest) {
-			newest = last
+		if last, ok := latestUntil(now, last, j.proofs[name]); ok {
+			newest = later(newest, last)
 		}
 	}
+	site = s.longestUnproven(j, s.opts.Sites, now)
 	switch {
 	case j.proof.failed > 0:
 		at = j.proof.retry

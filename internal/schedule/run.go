@@ -55,7 +55,7 @@ func (s *Scheduler) round(ctx context.Context, running *sync.WaitGroup) time.Tim
 	}
 	s.order(waiting, now)
 	for len(waiting) > 0 && s.slot(waiting[0], plans, now) {
-		s.start(ctx, running, waiting[0], false, "")
+		s.start(ctx, running, waiting[0], work{})
 		waiting = waiting[1:]
 	}
 	if len(waiting) > 0 {
@@ -128,9 +128,7 @@ func (s *Scheduler) slotComes(j *job, plans map[*job]Plan, now time.Time) time.T
 // returns when to look again. It is called when no snapshot waits.
 func (s *Scheduler) startProof(ctx context.Context, running *sync.WaitGroup, now time.Time) time.Time {
 	wake := now.Add(maxNap)
-	var first *job
-	var firstAt time.Time
-	var firstSite string
+	var turn, change dueProof
 	for _, j := range s.jobs {
 		if j.proof.running {
 			// A proof that lasts longer than its own period loses its slot.
@@ -140,44 +138,69 @@ func (s *Scheduler) startProof(ctx context.Context, running *sync.WaitGroup, now
 			j.proof.lent = true
 			continue
 		}
-		at, site, ok := s.proofDue(j, now)
-		if ok && (first == nil || at.Before(firstAt)) {
-			first, firstAt, firstSite = j, at, site
+		if at, site, ok := s.proofDue(j, now); ok {
+			turn.orBefore(j, at, work{proof: true, site: site})
+		}
+		if at, site, ok := s.changeDue(j, now); ok {
+			change.orBefore(j, at, work{proof: true, change: true, site: site})
 		}
 	}
-	if first == nil || firstAt.After(now) {
-		if first != nil {
-			wake = earlier(wake, firstAt)
+	// A change waits while anything has its turn: it starves nobody.
+	for _, first := range []dueProof{turn, change} {
+		switch {
+		case first.job == nil:
+		case first.at.After(now):
+			wake = earlier(wake, first.at)
+		default:
+			s.start(ctx, running, first.job, first.work)
+			return wake
 		}
-		return wake
 	}
-	s.start(ctx, running, first, true, firstSite)
 	return wake
 }
 
-// start runs j in a goroutine of its own. Needs s.mu.
-func (s *Scheduler) start(ctx context.Context, running *sync.WaitGroup, j *job, proof bool, site string) {
-	a := &j.snapshot
-	if proof {
-		a = &j.proof
-		j.proofs[site] = s.opts.Clock.Now()
+// dueProof is the proof that is due first of those that were looked at.
+type dueProof struct {
+	job  *job
+	at   time.Time
+	work work
+}
+
+func (d *dueProof) orBefore(j *job, at time.Time, w work) {
+	if d.job == nil || at.Before(d.at) {
+		*d = dueProof{j, at, w}
 	}
-	a.running, a.lent, a.started = true, false, s.opts.Clock.Now()
+}
+
+// start runs j in a goroutine of its own. Needs s.mu.
+func (s *Scheduler) start(ctx context.Context, running *sync.WaitGroup, j *job, w work) {
+	a, now := &j.snapshot, s.opts.Clock.Now()
+	switch {
+	case w.change:
+		a, j.change = &j.proof, now
+	case w.proof:
+		a = &j.proof
+		j.proofs[w.site] = now
+	}
+	a.running, a.lent, a.started = true, false, now
 	running.Go(func() {
-		err := s.call(ctx, j.Function, proof, site)
-		s.done <- outcome{j, proof, err} // has room for all that can run at once
+		err := s.call(ctx, j.Function, w)
+		s.done <- outcome{j, w, err} // has room for all that can run at once
 	})
 }
 
 // call runs the Runner; a panic there is an error here.
-func (s *Scheduler) call(ctx context.Context, function string, proof bool, site string) (err error) {
+func (s *Scheduler) call(ctx context.Context, function string, w work) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	if proof {
-		return s.opts.Runner.Prove(ctx, function, site)
+	switch {
+	case w.change:
+		return s.opts.Runner.ProveChange(ctx, function, w.site)
+	case w.proof:
+		return s.opts.Runner.Prove(ctx, function, w.site)
 	}
 	return s.opts.Runner.Snapshot(ctx, function)
 }
@@ -206,10 +229,16 @@ func (s *Scheduler) ended(ctx context.Context, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, what := &j.snapshot, "snapshot"
-	if o.proof {
+	if o.of.proof {
 		a, what = &j.proof, "proof"
 	}
 	a.running = false
+	if o.of.change { // the turns go on as if it had not been
+		if o.err != nil && ctx.Err() == nil {
+			s.opts.Log.Error("proof of changed definitions failed", "function", j.Function, "site", o.of.site, "retry", now.Add(changeGap(j)), "error", o.err)
+		}
+		return
+	}
 	if o.err == nil {
 		a.good, a.failed, a.retry = a.started, 0, time.Time{}
 		return
@@ -218,7 +247,7 @@ func (s *Scheduler) ended(ctx context.Context, o outcome) {
 		return // stopped by us, no failure
 	}
 	a.failed++
-	if o.proof {
+	if o.of.proof {
 		a.retry = now.Add(proofRetry(j))
 	} else {
 		a.retry = retryAt(j, p, now)

@@ -40,6 +40,8 @@ type Runner interface {
 	Snapshot(ctx context.Context, function string) error
 	// Prove proves the newest recovery point of the function at the site.
 	Prove(ctx context.Context, function, site string) error
+	// ProveChange proves at the site what History.Changed told of.
+	ProveChange(ctx context.Context, function, site string) error
 }
 
 // History tells what is on record. It is asked often, from several
@@ -50,8 +52,12 @@ type History interface {
 	Durations(function string) []time.Duration
 	// LastPoint is the consistency point of the newest durable recovery point.
 	LastPoint(function string) (time.Time, bool)
-	// LastProof is when the newest proof of the function at the site ended.
+	// LastProof is when the newest proof of the function at the site ended,
+	// those of changes left out.
 	LastProof(function, site string) (time.Time, bool)
+	// Changed tells of definitions that no proof has looked at yet; without
+	// sites there are none.
+	Changed(function string) Change
 }
 
 // DefaultSlots is how many functions are captured at once. Not one: a long
@@ -93,6 +99,7 @@ type job struct {
 
 	snapshot, proof activity
 	proofs          map[string]time.Time // last attempt by site
+	change          time.Time            // last attempt at a proof of a change
 	problem         string               // last one that was logged
 }
 
@@ -106,11 +113,18 @@ type activity struct {
 	lent    bool      // its slot was given to another
 }
 
+// work is what a run does.
+type work struct {
+	proof  bool
+	change bool   // a proof beside the turns, because definitions changed
+	site   string // of a proof
+}
+
 // outcome is the end of a run.
 type outcome struct {
-	job   *job
-	proof bool
-	err   error
+	job *job
+	of  work
+	err error
 }
 
 // New checks the jobs and returns a scheduler that stands still until Run.

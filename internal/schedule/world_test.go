@@ -29,6 +29,7 @@ type world struct {
 	durations map[string][]time.Duration
 	points    map[string]time.Time
 	proofs    map[string]time.Time // by function/site
+	changes   map[string]Change
 	active    map[string]bool
 	runs      map[string]int
 	started   []string    // what was started, in order
@@ -43,7 +44,7 @@ var errPlanned = errors.New("planned failure")
 func newWorld(c clock.Clock) *world {
 	return &world{
 		clock: c, take: func(string, int) (time.Duration, error) { return time.Second, nil },
-		deaf: map[string]bool{}, durations: map[string][]time.Duration{}, points: map[string]time.Time{}, proofs: map[string]time.Time{},
+		deaf: map[string]bool{}, durations: map[string][]time.Duration{}, points: map[string]time.Time{}, proofs: map[string]time.Time{}, changes: map[string]Change{},
 		active: map[string]bool{}, runs: map[string]int{}, worst: map[string]time.Duration{},
 	}
 }
@@ -121,6 +122,44 @@ func (w *world) Prove(ctx context.Context, function, site string) error {
 		w.mu.Unlock()
 	}
 	return err
+}
+
+func (w *world) ProveChange(ctx context.Context, function, site string) error {
+	what := function + "/" + site + "!"
+	w.begin(what)
+	defer w.end(what)
+	last := w.clock.Now()
+	d, err := time.Second, error(nil)
+	if w.prove != nil {
+		d, err = w.prove(function, site)
+	}
+	if serr := w.sleep(ctx, what, d); serr != nil {
+		return serr
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.changes[function]
+	c.Last = last
+	if err == nil {
+		c.Sites = nil
+	}
+	w.changes[function] = c
+	return err
+}
+
+func (w *world) Changed(function string) Change {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changes[function]
+}
+
+// change makes the definitions of a function change now.
+func (w *world) change(function string, sites ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.changes[function]
+	c.Sites, c.Since = sites, w.clock.Now()
+	w.changes[function] = c
 }
 
 func (w *world) Durations(function string) []time.Duration {

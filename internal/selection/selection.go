@@ -152,6 +152,12 @@ func unrestored(points []Point) []Point {
 			known[p.Schema] = true
 		}
 	}
+	return newestOfEach(points, known)
+}
+
+// newestOfEach returns the newest point of each definition that is not known,
+// newest first.
+func newestOfEach(points []Point, known map[string]bool) []Point {
 	var out []Point
 	newest := slices.Clone(points)
 	slices.SortFunc(newest, func(a, b Point) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.ID, b.ID)) })
@@ -162,6 +168,19 @@ func unrestored(points []Point) []Point {
 		}
 	}
 	return out
+}
+
+// Changed returns the points with definitions that no proof has looked at yet,
+// the newest of each, newest first. A verdict that a point is bad counts as a
+// look: it has been told, and trying again at once tells nothing more.
+func Changed(points []Point) []Point {
+	looked := map[string]bool{"": true}
+	for _, p := range points {
+		if p.Restored || !p.Looked.IsZero() {
+			looked[p.Schema] = true
+		}
+	}
+	return newestOfEach(points, looked)
 }
 
 // Draw is the lot of a recovery point under a seed: the SHA-256, in hexadecimal

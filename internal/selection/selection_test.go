@@ -90,6 +90,27 @@ func TestRandomChoiceCanBeRepeatedByHand(t *testing.T) {
 	}
 }
 
+// A change is a definition that nobody has looked at, whatever they found.
+func TestChanged(t *testing.T) {
+	points := []Point{
+		{ID: "a", Time: at(1), Looked: at(90), Restored: true, Schema: "one"},
+		{ID: "b", Time: at(70), Schema: "one"},
+		{ID: "c", Time: at(60), Schema: "two"},
+		{ID: "d", Time: at(70), Schema: "two"},
+		{ID: "e", Time: at(80), Looked: at(85), Schema: "three"}, // a difference was found
+		{ID: "f", Time: at(81), Schema: "three"},
+		{ID: "g", Time: at(90), Failed: at(91), Schema: "four"},
+		{ID: "h", Time: at(95)}, // made before definitions were noted
+	}
+	var got string
+	for _, p := range Changed(points) {
+		got += p.ID
+	}
+	if got != "gd" {
+		t.Errorf("changed: %q, want %q", got, "gd")
+	}
+}
+
 func somePoints(t *rapid.T) []Point {
 	n := rapid.IntRange(1, 30).Draw(t, "points")
 	out := make([]Point, n)

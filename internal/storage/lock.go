@@ -64,6 +64,14 @@ type Purger interface {
 	Purge(ctx context.Context, name string) error
 }
 
+// BypasserOf returns s or the store that it wraps which can try to bypass
+// governance.
+func BypasserOf(s Store) (Bypasser, bool) { return find[Bypasser](s) }
+
+// LockProberOf returns s or the store that it wraps which knows whether its
+// bucket has object lock.
+func LockProberOf(s Store) (LockProber, bool) { return find[LockProber](s) }
+
 // Retain calls [Locker] of s or of the store that it wraps. Without one the
 // error matches [ErrUnsupported].
 func Retain(ctx context.Context, s Store, name string, r Retention) error {

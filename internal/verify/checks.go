@@ -9,6 +9,7 @@ import (
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/expect"
 	"github.com/saypro/backupd/internal/repository"
+	"github.com/saypro/backupd/internal/source/postgres"
 )
 
 // checkPatience is how long one of the function's own checks may run on the
@@ -73,6 +74,9 @@ func (p *proof) ownCheck(ctx context.Context, c config.Check) ([]Check, error) {
 	value, err := p.to.Observe(ctx, c.SQL, checkPatience)
 	if err != nil {
 		base.Status, base.Detail = Inconclusive, err.Error()
+		if postgres.LacksRelation(err) {
+			base.Detail += "; the recovery point does not hold what the check reads: is that outside of the function's scope? 'backupd check' names it"
+		}
 		if ctx.Err() != nil {
 			return []Check{base}, errors.Join(context.Cause(ctx), err)
 		}

@@ -92,7 +92,7 @@ func TestOwnChecksThatDoNotPass(t *testing.T) {
 		"fails":           {[]config.Check{good, {Name: "x", SQL: count, Expect: "< 3000"}}, Fail, true, `answered "3000", expected < "3000"`},
 		"text and number": {[]config.Check{good, {Name: "x", SQL: "SELECT 'f'", Expect: ">= 1"}}, Inconclusive, false, "one is a number"},
 		"several rows":    {[]config.Check{good, {Name: "x", SQL: "SELECT id FROM pay.orders", Expect: ">= 1"}}, Inconclusive, false, "several rows"},
-		"error":           {[]config.Check{good, {Name: "x", SQL: "SELECT 1 FROM gone", Expect: ">= 1"}}, Inconclusive, false, "does not exist"},
+		"error":           {[]config.Check{good, {Name: "x", SQL: "SELECT 1 FROM gone", Expect: ">= 1"}}, Inconclusive, false, "outside of the function's scope"},
 		"writes":          {[]config.Check{good, {Name: "x", SQL: "SELECT nextval('pay.orders_id_seq')", Expect: ">= 1"}}, Inconclusive, false, "read-only"},
 		"not observed":    {[]config.Check{good, {Name: "broken", SQL: "SELECT 1/0", Expect: "1", SameAtSource: true}}, Inconclusive, false, "division by zero"},
 		"all skipped":     {[]config.Check{{Name: "x", SQL: count, Expect: "1", Skip: "why"}}, Skipped, false, "all of them are skipped"},

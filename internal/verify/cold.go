@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,13 @@ type Cold struct {
 	Total time.Duration
 	// RTO is what was promised.
 	RTO time.Duration
+	// Known is the newest recovery point that this host knew the site to hold
+	// when the cold start began, and KnownTime its consistency point; empty when
+	// it knew of none.
+	Known     string
+	KnownTime time.Time
+	// Lost says what the rebuild missed at the site, a sentence each.
+	Lost []string
 	// Key is whose identity opened the site: TheDaemons proves nothing about
 	// the loss of this host.
 	Key string
@@ -46,6 +54,9 @@ func JudgeCold(r Result, c Cold) Result {
 		keyCheck(c.Key),
 		timeCheck(c),
 	}
+	if c.Known != "" {
+		checks = append(checks, newestCheck(r, c))
+	}
 	holds := below == levelChecks
 	for i := range checks {
 		checks[i].Level, checks[i].Passed = levelCold, checks[i].Status == Pass
@@ -57,7 +68,7 @@ func JudgeCold(r Result, c Cold) Result {
 	if r.Passed = holds && r.Error == ""; r.Passed {
 		r.Level = levelCold
 	}
-	r.NotProven = coldNotProven(r, below, c)
+	r.NotProven = coldNotProven(r, below, c, checks)
 	return r
 }
 
@@ -69,6 +80,30 @@ func keyCheck(key string) Check {
 			"or a drill's in keys.drill_identity_file"
 	}
 	return c
+}
+
+// whole is the form of times that are compared as text.
+const whole = "2006-01-02T15:04:05.000000Z"
+
+// newestCheck holds what the empty host took for the newest recovery point
+// against what is known of the site: whoever passes over the newest, because its
+// key does not open or something of it is missing, restores an older one without
+// a word.
+func newestCheck(r Result, c Cold) Check {
+	out := Check{
+		Name: "it is the newest that the site is known to hold", Status: Pass, Operator: ">=",
+		Expected: c.KnownTime.UTC().Format(whole), Observed: r.RecoveryPoint.UTC().Format(whole),
+		Detail: fmt.Sprintf("snapshot %s of %s", r.Snapshot, r.RecoveryPoint.UTC().Format(time.RFC3339)),
+	}
+	if out.Observed < out.Expected {
+		out.Status = Fail
+		out.Detail = fmt.Sprintf("snapshot %s of %s is there, and an empty host finds none newer than %s, of %s",
+			c.Known, c.KnownTime.UTC().Format(time.RFC3339), r.Snapshot, r.RecoveryPoint.UTC().Format(time.RFC3339))
+		if len(c.Lost) > 0 {
+			out.Detail += ": " + strings.Join(c.Lost, "; ")
+		}
+	}
+	return out
 }
 
 func timeCheck(c Cold) Check {
@@ -87,7 +122,7 @@ func decimal(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), '
 
 // coldNotProven replaces what the proof said of L7 before there was anything to
 // say.
-func coldNotProven(r Result, below string, c Cold) []string {
+func coldNotProven(r Result, below string, c Cold, checks []Check) []string {
 	var out []string
 	if !r.Passed {
 		why := []string{}
@@ -99,6 +134,9 @@ func coldNotProven(r Result, below string, c Cold) []string {
 		}
 		if c.Total > c.RTO {
 			why = append(why, fmt.Sprintf("it took %s, the RTO is %s", c.Total.Round(time.Second), c.RTO))
+		}
+		if i := slices.IndexFunc(checks, func(check Check) bool { return check.Status == Fail && check.Operator == ">=" }); i >= 0 {
+			why = append(why, "it was not of the newest recovery point: "+checks[i].Detail)
 		}
 		if r.Error != "" {
 			why = append(why, "it was not carried out to its end")

@@ -50,6 +50,17 @@ func TestJudgeCold(t *testing.T) {
 			t.Errorf("%s: unmet %q", name, r.Unmet())
 		}
 	}
+	// Whoever passes over the newest proves nothing, however well.
+	good.Known, good.KnownTime, good.Lost = "5a0000000000", time.Unix(1000, 0), []string{"snapshot 5a0000000000 lacks p/aa"}
+	for at, passes := range map[int64]bool{999: false, 1000: true, 1001: true} {
+		p := proof("L6")
+		p.RecoveryPoint = time.Unix(at, 0)
+		r := JudgeCold(p, good)
+		text := strings.Join(r.NotProven, "\n")
+		if r.Passed != passes || r.Difference || len(r.Checks) != 4 || r.Checks[3].Passed != passes || strings.Contains(text, "lacks p/aa") == passes {
+			t.Errorf("of the recovery point of %d: %+v", at, r)
+		}
+	}
 	broken := proof("L6")
 	broken.Error = "the server vanished"
 	if r := JudgeCold(broken, good); r.Passed || r.Level == "L7" || len(r.Checks) > 0 {

@@ -41,7 +41,7 @@ func (v *Verifier) prove(ctx context.Context, req Request, spoil Spoil, report p
 		p.result.Error = err.Error()
 		return p.result, err
 	}
-	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started, Rule: p.result.Selection.Rule, Scheduled: req.Scheduled}
+	record := catalog.Proof{Function: req.Function, Snapshot: p.snap.ID, Site: req.From, Started: started, Rule: p.result.Selection.Rule, Scheduled: req.Scheduled, Extra: req.Extra}
 	if err := v.Catalog.PutProof(&record); err != nil {
 		return p.result, p.wrap(fmt.Errorf("record the intent: %w", err))
 	}

@@ -13,6 +13,8 @@ type Request struct {
 	Selection Selection `json:"selection,omitzero"`
 	// Scheduled says that nobody asked for the proof.
 	Scheduled bool `json:"scheduled,omitempty"`
+	// Extra says that it is made beside the turns of the schedule.
+	Extra bool `json:"extra,omitempty"`
 	// From is the only site to read from. It is required.
 	From string `json:"from"`
 	// Level is the level to reach, "L0" to "L6"; empty means L6 when the

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // ErrNotOneValue means that a query answered something else than one row of
@@ -144,69 +143,4 @@ func fetch(ctx context.Context, conn *pgx.Conn, n int) (columns int, values [][]
 	columns = len(answer.FieldDescriptions())
 	_, err = answer.Close()
 	return columns, values, err
-}
-
-// Query is one of a function's checks, to be tried.
-type Query struct{ Function, Name, SQL string }
-
-// CheckQueries plans queries on the source without running them, and says
-// which cannot be run as they are.
-func (s *Source) CheckQueries(ctx context.Context, queries []Query) []Finding {
-	if len(queries) == 0 {
-		return nil
-	}
-	conn, err := s.connect(ctx, "check")
-	if err != nil {
-		return nil // which Check has told
-	}
-	defer func() { _ = hangUp(conn) }() // nothing was changed that could be lost
-	var findings []Finding
-	for _, q := range queries {
-		f := Finding{OK: true, Subject: "function " + q.Function + ": check " + q.Name, Detail: "can be run on source " + s.opts.Name}
-		err := watched(ctx, s.dog(), conn, func(ctx context.Context) error { return tryQuery(ctx, conn, q.SQL) })
-		if err != nil {
-			f.OK, f.Detail, f.Hint = false, err.Error(), adviseQuery(err)
-		}
-		findings = append(findings, f)
-	}
-	return findings
-}
-
-// tryPatience is how long it may take to plan a query.
-const tryPatience = 10 * time.Second
-
-func tryQuery(ctx context.Context, conn *pgx.Conn, sql string) (err error) {
-	if _, err := conn.Exec(ctx, "BEGIN READ ONLY"); err != nil {
-		return err
-	}
-	defer func() {
-		_, rollbackErr := conn.Exec(ctx, "ROLLBACK")
-		err = errors.Join(err, ignoreIf(err != nil, rollbackErr))
-	}()
-	if err := openCursor(ctx, conn, sql, tryPatience); err != nil {
-		return err
-	}
-	columns, _, err := fetch(ctx, conn, 0)
-	if err == nil && columns != 1 {
-		err = fmt.Errorf("%w: this one answers %d columns", ErrNotOneValue, columns)
-	}
-	return err
-}
-
-// adviseQuery says what to do about a query that cannot be run.
-func adviseQuery(err error) string {
-	var said *pgconn.PgError
-	switch {
-	case errors.Is(err, ErrNotOneValue):
-		return "write SELECT count(*) … or the like"
-	case !errors.As(err, &said):
-		return ""
-	case said.Code == codeUndefinedTable:
-		return "write schema.table: the search path is empty"
-	case said.Code == codeNoPrivilege:
-		return "grant the role of the source SELECT there, or use what it may read"
-	case said.Code == "42601":
-		return "write one SELECT, without anything before or after it"
-	}
-	return ""
 }

@@ -135,19 +135,72 @@ func TestCheckQueries(t *testing.T) {
 	role, url := limited(t, db, "")
 	db.Exec(t, "GRANT USAGE ON SCHEMA pay TO "+role)
 	s := newSource(t, url)
+	scope := Scope{Function: "pay", Schemas: []string{"pay"}}
 	queries := []Query{
-		{"pay", "good", "SELECT current_user"},
-		{"pay", "denied", "SELECT count(*) FROM pay.entries"},
-		{"pay", "unqualified", "SELECT count(*) FROM entries"},
-		{"pay", "wide", "SELECT 1, 2"},
-		{"pay", "two", "SELECT 1; SELECT 2"},
-		{"pay", "writes", "DELETE FROM pay.entries"},
-		{"pay", "slow", "SELECT pg_sleep(60)::text"}, // it is not run
+		{Name: "good", SQL: "SELECT current_user", Scope: scope},
+		{Name: "denied", SQL: "SELECT count(*) FROM pay.entries", Scope: scope},
+		{Name: "unqualified", SQL: "SELECT count(*) FROM entries", Scope: scope},
+		{Name: "wide", SQL: "SELECT 1, 2", Scope: scope},
+		{Name: "two", SQL: "SELECT 1; SELECT 2", Scope: scope},
+		{Name: "writes", SQL: "DELETE FROM pay.entries", Scope: scope},
+		{Name: "slow", SQL: "SELECT pg_sleep(60)::text", Scope: scope}, // it is not run
 	}
 	got := s.CheckQueries(t.Context(), queries)
 	for i, hint := range []string{"", "grant", "schema.table", "count(*)", "one SELECT", "one SELECT", ""} {
 		if f := got[i]; f.OK != (hint == "") || !strings.Contains(f.Hint, hint) || f.Subject != "function pay: check "+queries[i].Name {
 			t.Errorf("%s: %+v", queries[i].Name, f)
 		}
+	}
+}
+
+// A check that reads more than the function holds passes in the source and fails
+// on every copy; one at capture that costs as much as the copying is told of.
+func TestCheckQueriesAgainstTheScope(t *testing.T) {
+	db := ledger(t)
+	db.Exec(t, `
+		CREATE SCHEMA crm;
+		CREATE TABLE crm.users (id bigint PRIMARY KEY, name text);
+		CREATE TABLE crm.old (id bigint, at date NOT NULL) PARTITION BY RANGE (at);
+		CREATE TABLE crm.old_2020 PARTITION OF crm.old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+		CREATE SEQUENCE crm.numbers;
+		CREATE VIEW pay.known AS SELECT e.* FROM pay.entries e JOIN crm.users u ON u.id = e.id;
+		CREATE FUNCTION pay.users() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM crm.users';
+		CREATE FUNCTION pay.all_users() RETURNS SETOF crm.users STABLE LANGUAGE sql AS 'SELECT * FROM crm.users';
+		CREATE TABLE pay.big AS SELECT g AS id, repeat('x', 900) AS note FROM generate_series(1, 20000) g;
+		CREATE INDEX ON pay.big (id); ANALYZE pay.big; ANALYZE pay.entries;`)
+	s := newSource(t, db.URL())
+	schemas, one := Scope{Function: "pay", Schemas: []string{"pay"}}, Scope{Function: "pay", Tables: []string{"pay.entries"}}
+	for _, c := range []struct {
+		sql     string
+		scope   Scope
+		outside string
+		dear    bool
+	}{
+		{"SELECT count(*) FROM pay.entries", schemas, "", false},
+		{"SELECT count(*) FROM pay.entries", one, "", false},
+		{"SELECT count(*) FROM pg_class", one, "", false},
+		{"SELECT count(*) FROM pay.entries e WHERE NOT EXISTS (SELECT FROM crm.users u WHERE u.id = e.id)", schemas, "crm.users", false},
+		{"SELECT count(*) FROM pay.entries e LEFT JOIN crm.users u USING (id)", schemas, "crm.users", false}, // the plan has no such join
+		{"SELECT count(*) FROM crm.old WHERE at < '2019-01-01'", schemas, "crm.old", false},                  // all partitions are pruned
+		{"SELECT count(*) FROM pay.all_users()", schemas, "crm.users", false},
+		{"SELECT last_value FROM crm.numbers", schemas, "crm.numbers", false},
+		{"SELECT count(*) FROM pay.big", one, "pay.big", false},
+		{"SELECT md5(string_agg(note, '')) FROM pay.big", schemas, "", true},
+		{"SELECT max(id) FROM pay.big", schemas, "", false},
+	} {
+		f := s.CheckQueries(t.Context(), []Query{{Name: "x", SQL: c.sql, Scope: c.scope, AtCapture: true}})[0]
+		if f.OK != (c.outside == "") || !strings.Contains(f.Detail, c.outside) || !f.OK && !strings.Contains(f.Hint, "scope") {
+			t.Errorf("%s: %+v", c.sql, f)
+		}
+		if f.OK && strings.Contains(f.Hint, "at every snapshot") != c.dear {
+			t.Errorf("%s: dear %t: %+v", c.sql, c.dear, f)
+		}
+	}
+	if f := s.CheckQueries(t.Context(), []Query{{Name: "x", SQL: "SELECT count(*) FROM pay.known", Scope: schemas}})[0]; f.OK || !strings.Contains(f.Hint, "no views") {
+		t.Errorf("a view: %+v", f)
+	}
+	// What runs on copies alone may cost what it likes.
+	if f := s.CheckQueries(t.Context(), []Query{{Name: "x", SQL: "SELECT md5(string_agg(note, '')) FROM pay.big", Scope: schemas}})[0]; f.Hint != "" {
+		t.Errorf("%+v", f)
 	}
 }

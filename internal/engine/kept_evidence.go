@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/repository"
+)
+
+// keptEvidence are the runs of records that sites keep, by the ids of their
+// logs. Any site may lack some, or have what is no evidence at all.
+type keptEvidence struct {
+	*Engine
+	pieces map[string][]keptPiece
+	// unasked is why sites could not be asked; nil when all were.
+	unasked error
+}
+
+// keptPiece is a run of records at a site.
+type keptPiece struct {
+	repository.EvidenceObject
+	site string
+}
+
+func (p keptPiece) end() uint64 { return p.First + uint64(p.Count) }
+
+// keptHead is where a log ends, as a site has it.
+type keptHead struct {
+	site       string
+	size       uint64
+	checkpoint []byte
+}
+
+// elsewherePatience is how long another site may take to tell what it keeps.
+const elsewherePatience = 30 * time.Second
+
+// keptAt asks a site, and then all others, what they keep. What the first has is
+// preferred; others that cannot be asked are left out, since any one site must do.
+func (e *Engine) keptAt(ctx context.Context, first string) (keptEvidence, error) {
+	kept := keptEvidence{Engine: e, pieces: map[string][]keptPiece{}}
+	if err := kept.ask(ctx, first); err != nil {
+		return kept, err
+	}
+	for _, other := range e.cfg.SiteOrder {
+		if other == first {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, elsewherePatience)
+		err := kept.ask(asking, other)
+		cancel()
+		if err != nil {
+			e.log.Warn("a site could not be asked what it keeps of the evidence", "site", other, "error", err)
+			kept.unasked = errors.Join(kept.unasked, fmt.Errorf("site %s: %w", other, err))
+		}
+	}
+	return kept, nil
+}
+
+func (k *keptEvidence) ask(ctx context.Context, site string) error {
+	objects, err := k.repository.EvidenceAt(ctx, site, "", 0)
+	for _, o := range objects {
+		k.pieces[o.Log] = append(k.pieces[o.Log], keptPiece{o, site})
+	}
+	return err
+}
+
+// read returns a run of records. What is none, or is not there, is told once and
+// passed over: it must not stand in the way of the same records elsewhere.
+func (k keptEvidence) read(ctx context.Context, p keptPiece) (evidence.Segment, bool) {
+	content, err := k.repository.ReadEvidence(ctx, p.site, p.EvidenceObject)
+	if err == nil {
+		err = checkSegment(p.Log, p.First, p.Count, content)
+	}
+	if err != nil {
+		k.log.Warn("an object at a site is no evidence, and passed over", "site", p.site, "object", p.Name(), "error", err)
+		return evidence.Segment{}, false
+	}
+	s, err := evidence.ParseSegment(content)
+	return s, err == nil
+}
+
+// heads yields the ends of a log, the longest first.
+func (k keptEvidence) heads(ctx context.Context, id string) iter.Seq[keptHead] {
+	return func(yield func(keptHead) bool) {
+		// The first site stays the first of equals.
+		ordered := slices.Clone(k.pieces[id])
+		slices.SortStableFunc(ordered, func(a, b keptPiece) int { return cmp.Compare(b.end(), a.end()) })
+		var last keptHead
+		for _, p := range ordered {
+			s, ok := k.read(ctx, p)
+			if !ok || last.size == s.To && string(last.checkpoint) == string(s.Checkpoint) {
+				continue
+			}
+			last = keptHead{p.site, s.To, s.Checkpoint}
+			if !yield(last) {
+				return
+			}
+		}
+	}
+}
+
+// longest returns the log with the most records: without its key nothing else
+// tells which one was this host's.
+func (k keptEvidence) longest(ctx context.Context) (id string) {
+	most := uint64(0)
+	for of := range k.pieces {
+		for head := range k.heads(ctx, of) {
+			if head.size > most {
+				id, most = of, head.size
+			}
+			break
+		}
+	}
+	return id
+}
+
+// origin returns the name of a log.
+func (k keptEvidence) origin(ctx context.Context, id string) (string, error) {
+	for _, p := range k.pieces[id] {
+		if s, ok := k.read(ctx, p); ok {
+			return s.Origin, nil
+		}
+	}
+	return "", fmt.Errorf("evidence %s: %w: no object of it is evidence", id, evidence.ErrDamaged)
+}
+
+// envelopes yields the records of a log up to an end, in order, each from the
+// site that has that end or, where that lacks them, from another.
+func (k keptEvidence) envelopes(ctx context.Context, id string, head keptHead) iter.Seq2[[]byte, error] {
+	pieces := slices.Clone(k.pieces[id])
+	rank := func(p keptPiece) int {
+		if p.site == head.site {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(pieces, func(a, b keptPiece) int { return cmp.Or(cmp.Compare(a.First, b.First), rank(a)-rank(b)) })
+	way := wayTo(pieces, head)
+	return func(yield func([]byte, error) bool) {
+		for next := uint64(0); next < head.size; {
+			s, ok := k.pieceAt(ctx, pieces, way, next)
+			if !ok {
+				yield(nil, fmt.Errorf("%w: no site that could be asked has record %d", evidence.ErrDamaged, next))
+				return
+			}
+			for _, envelope := range s.Envelopes[next-s.From:] {
+				if next == head.size {
+					break
+				}
+				next++
+				if !yield(envelope, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// wayTo follows the runs back from an end, each to one that ends where it begins,
+// by the first record. Where a log has gone on at two places each end has a way of
+// its own.
+func wayTo(pieces []keptPiece, head keptHead) map[uint64]keptPiece {
+	ends := map[uint64]keptPiece{}
+	for _, p := range slices.Backward(pieces) {
+		if have, ok := ends[p.end()]; !ok || p.site == head.site || have.site != head.site {
+			ends[p.end()] = p
+		}
+	}
+	way := map[uint64]keptPiece{}
+	for at := head.size; at > 0; {
+		p, ok := ends[at]
+		if !ok {
+			break
+		}
+		way[p.First], at = p, p.First
+	}
+	return way
+}
+
+// pieceAt returns a run that has a record: that on the way, or one that begins
+// with it, or any.
+func (k keptEvidence) pieceAt(ctx context.Context, pieces []keptPiece, way map[uint64]keptPiece, n uint64) (evidence.Segment, bool) {
+	if p, ok := way[n]; ok {
+		if s, ok := k.read(ctx, p); ok {
+			return s, true
+		}
+	}
+	at, _ := slices.BinarySearchFunc(pieces, n, func(p keptPiece, n uint64) int { return cmp.Compare(p.First, n) })
+	for i := at; i < len(pieces) && pieces[i].First == n; i++ {
+		if s, ok := k.read(ctx, pieces[i]); ok {
+			return s, true
+		}
+	}
+	for i := at - 1; i >= 0; i-- {
+		if pieces[i].end() <= n {
+			continue
+		}
+		if s, ok := k.read(ctx, pieces[i]); ok {
+			return s, true
+		}
+	}
+	return evidence.Segment{}, false
+}

@@ -1,0 +1,319 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/restore"
+	"github.com/saypro/backupd/internal/storage"
+)
+
+// lived is a world in which things happened, with all of it at both sites: one
+// object of evidence for each of three lives of the engine.
+func lived(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, extra{})
+	for range 3 {
+		w.take(t, "payments")
+		w.sync(t)
+		w.again(t)
+	}
+	w.sync(t)
+	if n := len(w.evidenceAt(t, "cloud")); n < 3 {
+		t.Fatalf("%d objects of evidence", n)
+	}
+	return w
+}
+
+func isEvidence(name string) bool { return strings.HasPrefix(name, "v/") }
+
+// evidenceAt returns the names of the evidence at a site, in order.
+func (w *world) evidenceAt(t *testing.T, site string) (out []string) {
+	t.Helper()
+	for _, name := range objectsOf(t, w.sites[site].StoreAt(t, w.where[site])) {
+		if isEvidence(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (w *world) put(t *testing.T, site, name string, content []byte) {
+	t.Helper()
+	err := w.sites[site].StoreAt(t, w.where[site]).Put(t.Context(), storage.Object{
+		Name: name, Size: int64(len(content)), SHA256: sha256.Sum256(content), Body: bytes.NewReader(content),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// restores demands that a restore goes ahead, and that its error, if there must
+// be one, says only that it is not on record.
+func (w *world) restores(t *testing.T, recorded bool) {
+	t.Helper()
+	r, err := w.Restore(t.Context(), restore.Request{Function: "payments", To: w.db.NewDatabase(t).URL()}, nil)
+	if r.Rows != 2000 || (err == nil) != recorded || err != nil && (!errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "not on record")) {
+		t.Errorf("restore: %d rows, %v", r.Rows, err)
+	}
+}
+
+func (w *world) says(t *testing.T, what string) bool {
+	t.Helper()
+	s := w.status(t)
+	return s.Degraded && strings.Contains(strings.Join(s.Reasons, "\n"), what)
+}
+
+// Junk among the evidence, which whoever may write there can put, keeps nobody
+// from taking the log over.
+func TestJunkAmongEvidenceIsPassedOver(t *testing.T) {
+	w := lived(t)
+	before, id := w.Evidence().Size(), filepath.Base(w.Evidence().Origin())
+	w.put(t, "cloud", "v/"+id+"/000000000003-5", []byte("junk"))
+	w.put(t, "cloud", "v/"+id+"/000000009000-5", []byte("junk"))
+	w.put(t, "cloud", "v/0badcafe/000000000000-5", []byte("junk"))
+	w.links["onsite"].Cut()
+	w.lostHost(t, false)
+	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
+	if out == nil || out.Records < before {
+		t.Fatalf("rebuilt: %+v, %v; there were %d records", out, err, before)
+	}
+	w.open(t)
+	w.restores(t, true)
+}
+
+// What one site lacks of the log another may have.
+func TestEvidenceIsTakenOverFromAllSitesTogether(t *testing.T) {
+	for name, keyLost := range map[string]bool{"with its key": false, "without its key": true} {
+		t.Run(name, func(t *testing.T) {
+			w := lived(t)
+			before := w.Evidence().Size()
+			all := w.evidenceAt(t, "cloud")
+			w.remove(t, "cloud", func(name string) bool { return name == all[1] })
+			w.remove(t, "onsite", func(name string) bool { return name == all[len(all)-1] || name == all[0] })
+			w.lostHost(t, keyLost)
+			out, err := engine.Rebuild(t.Context(), w.cfg, "onsite", w.options(), nil)
+			if err != nil || out.Records < before {
+				t.Fatalf("rebuilt: %+v, %v; there were %d records", out, err, before)
+			}
+		})
+	}
+}
+
+// Where nobody has all of a log, it does not go on, and no second one begins
+// under its name; restores and snapshots go ahead, and a person can begin another.
+func TestEvidenceThatIsLostHoldsUpNothing(t *testing.T) {
+	w := lived(t)
+	all := w.evidenceAt(t, "cloud")
+	origin := w.Evidence().Origin()
+	for site := range w.sites {
+		w.remove(t, site, func(name string) bool { return name == all[1] })
+	}
+	w.lostHost(t, false)
+	if _, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil); !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "--new-log") {
+		t.Fatalf("rebuilt: %v", err)
+	}
+	w.open(t)
+	w.take(t, "payments")
+	w.restores(t, false)
+	if !w.says(t, "yet to be taken over") {
+		t.Errorf("status says %v", w.status(t).Reasons)
+	}
+	if _, err := w.Verify(t.Context(), engine.VerifyRequest{Functions: []string{"payments"}, Level: "L1"}, nil); err == nil {
+		t.Error("proven without a record")
+	}
+	if w.Evidence().Size() != 0 {
+		t.Error("a second log began")
+	}
+	w.shut(t)
+	key, err := engine.BeginNewEvidence(t.Context(), w.cfg, w.options())
+	if err != nil || key.Log == origin || key.Before == "" {
+		t.Fatalf("%+v, %v", key, err)
+	}
+	if _, err := engine.BeginNewEvidence(t.Context(), w.cfg, w.options()); !errors.Is(err, engine.ErrUsage) {
+		t.Errorf("begun twice: %v", err)
+	}
+	w.open(t)
+	w.take(t, "payments")
+	w.restores(t, true)
+	if v := w.check(t, key.Public); !v.OK || v.Origin == origin {
+		t.Errorf("%s: %+v", v.Origin, v.Findings)
+	}
+}
+
+// A site that keeps nothing of the log says nothing of what one keeps that cannot
+// be asked.
+func TestNoSecondLogBeginsWhileASiteCannotBeAsked(t *testing.T) {
+	w := lived(t)
+	before := w.Evidence().Size()
+	w.remove(t, "cloud", isEvidence)
+	w.links["onsite"].Cut()
+	w.lostHost(t, false)
+	if _, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil); !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "site onsite") {
+		t.Fatalf("rebuilt: %v", err)
+	}
+	w.links["onsite"].Restore()
+	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
+	if err != nil || out.Records < before {
+		t.Fatalf("with the other site: %+v, %v", out, err)
+	}
+}
+
+// A catalog that went back in time, as with a virtual machine, is found out, and
+// what sites have of the other history is not taken for ours.
+func TestTwoHistoriesAreFound(t *testing.T) {
+	w := lived(t)
+	w.shut(t)
+	old, err := os.ReadFile(filepath.Join(w.cfg.DataDir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	w.take(t, "payments")
+	w.again(t)
+	w.sync(t)
+	w.shut(t)
+	if err := os.WriteFile(filepath.Join(w.cfg.DataDir, "catalog.db"), old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	w.take(t, "accounts")
+	r, err := w.Sync(t.Context(), engine.SyncRequest{}, nil)
+	if err != nil && !errors.Is(err, engine.ErrDegraded) {
+		t.Fatal(err)
+	}
+	for _, s := range r {
+		if len(s.Problems) == 0 {
+			t.Errorf("site %s is in step: %+v", s.Site, s)
+		}
+	}
+	stop := w.serve(t)
+	w.until(t, "the other history is told", func(s engine.Status) bool {
+		return s.Degraded && strings.Contains(strings.Join(s.Reasons, "\n"), "Two histories")
+	})
+	stop()
+}
+
+// What every site loses of the evidence they get again from this host.
+func TestEvidenceThatAllSitesLostIsGivenAgain(t *testing.T) {
+	w := lived(t)
+	before := w.evidenceAt(t, "cloud")
+	for site := range w.sites {
+		w.remove(t, site, isEvidence)
+	}
+	w.sync(t)
+	for site := range w.sites {
+		if now := w.evidenceAt(t, site); len(now) < len(before) {
+			t.Errorf("site %s has %v, before %v", site, now, before)
+		}
+	}
+	if r := w.sync(t); !r[0].InStep || !r[1].InStep {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Without the key that signs data is saved and given back, and nothing is deleted
+// or proven.
+func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"gone":    os.Remove,
+		"garbled": func(path string) error { return os.WriteFile(path, []byte("garbled"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := lived(t)
+			w.shut(t)
+			if err := spoil(w.cfg.Evidence.KeyFile); err != nil {
+				t.Fatal(err)
+			}
+			w.open(t)
+			w.take(t, "payments")
+			w.restores(t, false)
+			if !w.says(t, "not on record") {
+				t.Errorf("status says %v", w.status(t).Reasons)
+			}
+			if _, err := w.Sweep(t.Context(), engine.SweepRequest{}, nil); !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("swept without a record: %v", err)
+			}
+			if _, err := w.EvidenceKey(t.Context()); !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("the key: %v", err)
+			}
+			if err := w.WriteEvidence(t.Context(), engine.BundleRequest{}, &bytes.Buffer{}); !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("a bundle: %v", err)
+			}
+			stop := w.serve(t)
+			w.until(t, "it serves all the same", func(s engine.Status) bool { return s.Serving })
+			stop()
+		})
+	}
+}
+
+// What a command began and did not end is ended on record by the next one.
+func TestWhatWasCutShortIsEndedWithoutAService(t *testing.T) {
+	w := newWorld(t, extra{})
+	w.take(t, "payments")
+	if _, err := w.Evidence().Begin(evidence.Record{Act: evidence.ActSnapshot, Function: "payments", By: "ops"}); err != nil {
+		t.Fatal(err)
+	}
+	w.again(t) // as if killed: nobody ended it
+	w.take(t, "payments")
+	key, err := w.EvidenceKey(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := w.check(t, key.Public); !v.OK || v.Acts["snapshot cut short"] != 1 {
+		t.Errorf("%+v, %v", v.Findings, v.Acts)
+	}
+}
+
+// With the disk of data_dir full there is still a restore.
+func TestAFullDiskHoldsUpNoRestore(t *testing.T) {
+	w := lived(t)
+	w.shut(t)
+	mounted := w.cfg.DataDir + "-small"
+	if err := os.Mkdir(mounted, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", mounted).CombinedOutput(); err != nil {
+		t.Fatalf("this test needs the right to mount a small file system; run it as root: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		w.shut(t)
+		if out, err := exec.Command("umount", mounted).CombinedOutput(); err != nil {
+			t.Errorf("umount %s: %v: %s", mounted, err, out)
+		}
+	})
+	if out, err := exec.Command("cp", "-a", w.cfg.DataDir+"/.", mounted).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	w.cfg.DataDir = mounted
+	w.open(t)
+	f, err := os.Create(filepath.Join(mounted, "everything"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	for range 20 { // what is free within the catalog lasts for some
+		if r, err := w.Restore(t.Context(), restore.Request{Function: "payments", To: w.db.NewDatabase(t).URL()}, nil); r.Rows != 2000 {
+			t.Fatalf("restore: %d rows, %v", r.Rows, err)
+		}
+	}
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		t.Fatal(err)
+	}
+	w.restores(t, true)
+}
