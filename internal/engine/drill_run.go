@@ -65,7 +65,7 @@ func (e *Engine) carryOut(ctx context.Context, s *drill.Scenario, req DrillReque
 		return nil, err
 	}
 	e.toldDrill()
-	return x, errors.Join(ctx.Err(), drillOutcome(x))
+	return x, errors.Join(ctx.Err(), drillOutcome(x), e.draftReview(x))
 }
 
 // prepareDrill resolves what an exercise works on.

@@ -85,6 +85,10 @@ func TestFullScale(t *testing.T) {
 	if err != nil || x.State != drill.StatePassed || x.From != "cloud" || x.Outcome != evidence.Done {
 		t.Fatalf("%+v, %v", x, err)
 	}
+	page, err := os.ReadFile(x.Review)
+	if err != nil || !strings.Contains(string(page), "payments") || !strings.Contains(string(page), x.Title) {
+		t.Errorf("the review in %s: %v", x.Review, err)
+	}
 	steps := restores(x)
 	for function, beside := range map[string]string{"payments": "restore of accounts", "accounts": "restore of payments"} {
 		s := steps[function]
@@ -117,6 +121,9 @@ func TestFullScale(t *testing.T) {
 	x, err = w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte(people)})
 	if !errors.Is(err, engine.ErrDifference) || x.State != drill.StateMissed || !strings.Contains(strings.Join(x.Reasons, " "), "by people exceed the RTO of 1h") {
 		t.Errorf("%+v, %v", x, err)
+	}
+	if left, err := os.ReadFile(x.Review); err != nil || string(left) != string(page) {
+		t.Errorf("the review was written over: %v", err)
 	}
 	if _, err := w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte("steps: {restore-payments: {took: 1s}}\n")}); !errors.Is(err, engine.ErrUsage) {
 		t.Errorf("people changed what was measured: %v", err)
