@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/schedule"
 )
@@ -38,7 +40,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	actions, err := e.drillWarnings()
-	if err != nil {
+	if err = s.damaged(err); err != nil {
 		return s, err
 	}
 	s.Warnings = slices.Concat(keys.Warnings, actions, switchedOffForAll(e.cfg))
@@ -67,7 +69,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 			}
 		}
 		warnings, err := e.outlookWarnings(name, s.Time)
-		if err != nil {
+		if err = s.damaged(err); err != nil {
 			return s, err
 		}
 		s.Warnings = append(s.Warnings, warnings...)
@@ -76,6 +78,19 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		s.Functions = append(s.Functions, f)
 	}
 	return s, nil
+}
+
+// damaged takes an error that says that a record of the evidence is damaged for a
+// reason, so that the rest is told all the same; it returns any other.
+func (s *Status) damaged(err error) error {
+	if !errors.Is(err, evidence.ErrDamaged) {
+		return err
+	}
+	s.Degraded = true
+	if !slices.Contains(s.Reasons, err.Error()) {
+		s.Reasons = append(s.Reasons, err.Error())
+	}
+	return nil
 }
 
 // newestRuns returns the newest run of each function that is not running.
