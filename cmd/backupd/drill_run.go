@@ -14,6 +14,7 @@ import (
 func newDrillRun(a *app) *cobra.Command {
 	var req engine.DrillRequest
 	var review string
+	var identity string
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Carry out an exercise, or begin one at a table",
@@ -28,13 +29,20 @@ point when the exercise begins, against the RPO; time is of the machine alone,
 against the RTO. An exercise at a table touches no system: it is written down as
 begun, and told on the screen; 'backupd drill record' takes the answers.
 
+With --technical the part of a scenario of a table is carried out that can be:
+a cold start of each function from one site with the escrow's identity, a check
+of every promise, an audit of the evidence. A cold start needs another key than
+this host's (--identity, or keys.drill_identity_file), and checks of their own
+in the functions; else it does not reach L7 and shows nothing.
+
 Everything goes into the evidence log, before and after, and the draft of a review
 into data_dir/reviews; --review writes it to a file of your choice, too. Exit status 4 when a
 difference was found or an objective missed, 1 when something could not be
 carried out, which shows nothing.`,
 		Example: `  backupd drill run full-scale --from onsite
   backupd drill run cloud-failover --participants "exercise lead: N. N."
-  backupd drill run onsite-fire`,
+  backupd drill run onsite-fire
+  backupd drill run onsite-fire --technical --identity /media/usb/escrow.txt`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: scenarioNames,
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -42,10 +50,15 @@ carried out, which shows nothing.`,
 			if err != nil {
 				return err
 			}
-			if s.Kind == drill.Tabletop && review != "" {
+			if s.Kind == drill.Tabletop && !req.Technical && review != "" {
 				return usageError(cmd, errors.New("--review: an exercise at a table has none before 'backupd drill record' takes the answers"))
 			}
 			req.Scenario = raw
+			if identity != "" {
+				if req.Identity, _, err = a.identitiesOf(identity); err != nil {
+					return err
+				}
+			}
 			var x *drill.Exercise
 			err = a.using(cmd.Context(), func(ops operations) (err error) {
 				x, err = ops.RunDrill(cmd.Context(), req, a.screen.Report)
@@ -59,6 +72,9 @@ carried out, which shows nothing.`,
 		},
 	}
 	cmd.Flags().StringVar(&req.From, "from", "", "restore everything from this `SITE` alone (default the scenario's)")
+	cmd.Flags().BoolVar(&req.Technical, "technical", false, "carry out the technical part of a scenario of a table")
+	cmd.Flags().StringVar(&identity, "identity", "", "for cold starts: the escrow's identity `FILE`, - for standard input")
+	_ = cmd.MarkFlagFilename("identity")
 	cmd.Flags().StringSliceVar(&req.Participants, "participants", nil, "who takes part, as `ROLE` or 'role: name'; several with commas between")
 	a.completeFromConfig(cmd, "from", siteNames)
 	cmd.Flags().StringVar(&review, "review", "", "write the draft of the review into this `FILE`, too: .html, .md or .json")

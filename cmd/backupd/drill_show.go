@@ -47,7 +47,7 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	fmt.Fprintf(&b, "%s  %s\n", a.style.Bold(x.ID), a.drillState(x.State))
 	table := show.Table{Head: []string{"  FUNCTION", "LEVEL", ">LOST", ">RPO", ">WAITED", ">RESTORED AND PROVEN", ">RTO", "VERDICT"}}
 	for _, s := range x.Steps {
-		if s.Kind == drill.StepRestore {
+		if drill.Restores(s) {
 			table.Row("  "+s.Function, s.Level, show.Seconds(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Seconds(s.WaitedSeconds),
 				show.Seconds(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
 		}
@@ -55,6 +55,11 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	if !table.Empty() {
 		// Writing into memory does not fail.
 		_ = table.Write(&b, a.style)
+	}
+	for _, s := range x.Steps {
+		if s.Kind == drill.StepObjectives || s.Kind == drill.StepAudit {
+			fmt.Fprintf(&b, "  %s %s\n", a.stepStatus(s.Status), show.Text(s.Text+" "+s.Actual))
+		}
 	}
 	for _, r := range x.Refused {
 		fmt.Fprintf(&b, "  site %s (%s): %s\n", r.Site, r.Place, drill.Refused(r))

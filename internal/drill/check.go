@@ -63,45 +63,64 @@ func (s *Scenario) problems() []string {
 		c.given(fmt.Sprintf("roles[%d].does", i), r.Does)
 	}
 	switch s.Kind {
-	case FullScale, Failover:
+	case FullScale, Failover, Technical:
 		s.checkSteps(c)
 	case Tabletop:
 		s.checkTable(c)
 	default:
-		c.add("kind %q: it is %s, %s or %s", s.Kind, FullScale, Failover, Tabletop)
+		c.add("kind %q: it is %s, %s, %s or %s", s.Kind, FullScale, Failover, Technical, Tabletop)
 	}
 	return c.found
 }
 
 // machine are the steps of the program in each kind of exercise, in the order
-// in which they must stand.
-var machine = map[string][]string{
-	FullScale: {StepRestore},
-	Failover:  {StepRefuse, StepRestore, StepCompare},
-}
+// in which they must stand; besides are those that may be there as well.
+var (
+	machine = map[string][]string{
+		FullScale: {StepRestore},
+		Failover:  {StepRefuse, StepRestore, StepCompare},
+		Technical: nil,
+	}
+	besides = map[string][]string{
+		FullScale: {StepCold, StepObjectives, StepAudit},
+		Failover:  {StepObjectives, StepAudit},
+		Technical: {StepCold, StepObjectives, StepAudit},
+	}
+)
 
 func (s *Scenario) checkSteps(c *checker) {
-	if len(s.Injects)+len(s.Messages) > 0 || s.Situation != "" || s.Length != 0 {
-		c.add("length, situation, injects and messages are for kind %s", Tabletop)
+	if len(s.Injects)+len(s.Messages) > 0 || s.Situation != "" || s.Length != 0 || s.Technical != nil {
+		c.add("length, situation, injects, messages and technical are for kind %s", Tabletop)
 	}
 	if s.AtOnce < 0 {
 		c.add("at_once: it cannot be negative")
 	}
+	checkStepsOf(c, "steps", s.Kind, s.Steps)
+}
+
+// checkStepsOf checks the steps of a kind of exercise.
+func checkStepsOf(c *checker, where, kind string, steps []Step) {
 	var does []string
-	for i, step := range s.Steps {
-		what := fmt.Sprintf("steps[%d]", i)
+	more := 0
+	for i, step := range steps {
+		what := fmt.Sprintf("%s[%d]", where, i)
 		c.id(what, step.ID)
 		c.given(what+".text", step.Text)
-		switch step.Does {
-		case StepPeople:
-		case StepRefuse, StepRestore, StepCompare:
+		switch {
+		case step.Does == StepPeople:
+		case slices.Contains(besides[kind], step.Does):
+			more++
+		case slices.Contains([]string{StepRefuse, StepRestore, StepCompare}, step.Does):
 			does = append(does, step.Does)
 		default:
-			c.add("%s: does %q: it is %s, %s, %s or %s", what, step.Does, StepRefuse, StepRestore, StepCompare, StepPeople)
+			c.add("%s: does %q: in kind %s it is one of %v", what, step.Does, kind, slices.Concat(machine[kind], besides[kind], []string{StepPeople}))
 		}
 	}
-	if !slices.Equal(does, machine[s.Kind]) {
-		c.add("steps: kind %s has the steps %v in this order, and those of people among them; here are %v", s.Kind, machine[s.Kind], does)
+	if !slices.Equal(does, machine[kind]) {
+		c.add("%s: kind %s has the steps %v in this order, and those of people among them; here are %v", where, kind, machine[kind], does)
+	}
+	if kind == Technical && more == 0 {
+		c.add("%s: kind %s has at least one of %v", where, kind, besides[kind])
 	}
 }
 
@@ -132,6 +151,10 @@ func (s *Scenario) checkTable(c *checker) {
 		c.add("length %s: the last inject comes at %s", Span(s.Length), Span(last))
 	}
 	s.checkMessages(c)
+	if s.Technical != nil {
+		c.texts("technical.not_shown", s.Technical.NotShown)
+		checkStepsOf(c, "technical.steps", Technical, s.Technical.Steps)
+	}
 }
 
 func (s *Scenario) checkMessages(c *checker) {

@@ -25,7 +25,7 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 		switch {
 		case s.Status == evidence.Fail:
 			missed = append(missed, what+": "+s.Error)
-		case s.Kind == StepRestore && s.Status == evidence.Pass && people > 0 && late(s, people):
+		case Restores(s) && s.Status == evidence.Pass && people > 0 && late(s, people):
 			missed = append(missed, fmt.Sprintf("%s: %s by machine and %s by people exceed the RTO of %s",
 				what, span(s.WaitedSeconds+s.Seconds), span(people), span(s.RTOSeconds)))
 		case s.Status == evidence.Pass, s.Kind == StepPeople && s.Status == evidence.Skipped:
@@ -41,6 +41,9 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 	}
 	return state, append(missed, inconclusive...)
 }
+
+// Restores reports whether a step restores a function.
+func Restores(s evidence.DrillStep) bool { return s.Kind == StepRestore || s.Kind == StepCold }
 
 func late(s evidence.DrillStep, people float64) bool {
 	return s.RTOSeconds > 0 && s.WaitedSeconds+s.Seconds+people > s.RTOSeconds

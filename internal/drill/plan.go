@@ -21,7 +21,7 @@ func (s *Scenario) Plan(from string, targets []Target) []evidence.DrillStep {
 			ID: step.ID, Kind: step.Does, Text: step.Text, Expected: lines(step.Expected), Status: evidence.Inconclusive,
 		}
 		switch step.Does {
-		case StepRestore:
+		case StepRestore, StepCold:
 			for _, t := range targets {
 				one := planned
 				one.ID = step.ID + "-" + t.Function

@@ -108,7 +108,7 @@ func (b *Book) Review(name string) (*Review, error) {
 
 func measured(x *Exercise) (out []Measured) {
 	for _, s := range x.Steps {
-		if s.Kind != StepRestore {
+		if !Restores(s) {
 			continue
 		}
 		out = append(out, Measured{

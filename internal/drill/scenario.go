@@ -33,6 +33,9 @@ const (
 	Failover = "failover"
 	// Tabletop is talked through; no system is touched.
 	Tabletop = "tabletop"
+	// Technical carries out single steps: cold starts, and checks of what is
+	// promised and of the evidence. Scenarios of a table may have such a part.
+	Technical = "technical"
 )
 
 // What a step of an exercise is.
@@ -40,9 +43,16 @@ const (
 	StepRefuse  = "refuse"  // the other sites are refused, and that is tried
 	StepRestore = "restore" // a function is restored and proven
 	StepCompare = "compare" // nothing came from the sites that were refused
-	StepPeople  = "people"  // somebody does it; it is recorded afterwards
-	StepInject  = "inject"  // a turn of events, with a question
-	StepMessage = "message" // somebody must be told, by a time
+	// StepCold restores and proves each function as if this host were lost: an
+	// empty one, without a catalog, with the escrow's identity, from one site.
+	StepCold = "cold"
+	// StepObjectives looks whether every promise is kept now, StepAudit checks
+	// all of the evidence as an auditor does.
+	StepObjectives = "objectives"
+	StepAudit      = "audit"
+	StepPeople     = "people"  // somebody does it; it is recorded afterwards
+	StepInject     = "inject"  // a turn of events, with a question
+	StepMessage    = "message" // somebody must be told, by a time
 )
 
 // Scenario is one exercise as it is planned.
@@ -71,8 +81,34 @@ type Scenario struct {
 	Injects   []Inject      `yaml:"injects" json:"injects,omitempty"`
 	// Messages are what must go out, to whom and by when.
 	Messages []Message `yaml:"messages" json:"messages,omitempty"`
+	// Technical is the part of a scenario of a table that can be carried out.
+	Technical *TechnicalPart `yaml:"technical" json:"technical,omitempty"`
 
 	digest string
+}
+
+// TechnicalPart is what of a scenario of a table can be carried out.
+type TechnicalPart struct {
+	// From is the site that everything is read from, unless another is named.
+	From string `yaml:"from" json:"from,omitempty"`
+	// NotShown says, a sentence each, what it does not show.
+	NotShown []string `yaml:"not_shown" json:"not_shown"`
+	Steps    []Step   `yaml:"steps" json:"steps"`
+}
+
+// AsTechnical returns the scenario of the technical part of one of a table. Its
+// error matches [ErrScenario] when there is no such part.
+func (s *Scenario) AsTechnical() (*Scenario, error) {
+	if s.Kind == Technical {
+		return s, nil
+	}
+	if s.Technical == nil {
+		return nil, fmt.Errorf("%w: %s has no technical part that could be carried out", ErrScenario, s.Name)
+	}
+	return &Scenario{
+		Name: s.Name + "-" + Technical, Kind: Technical, Title: s.Title + ", carried out", Objectives: s.Objectives, Roles: s.Roles,
+		NotShown: s.Technical.NotShown, From: s.Technical.From, Steps: s.Technical.Steps, digest: s.digest,
+	}, nil
 }
 
 // Role is one part in an exercise.
@@ -84,7 +120,8 @@ type Role struct {
 // Step is something that is done.
 type Step struct {
 	ID string `yaml:"id" json:"id"`
-	// Does is "refuse", "restore", "compare" or "people".
+	// Does is "refuse", "restore", "compare", "cold", "objectives", "audit" or
+	// "people".
 	Does     string   `yaml:"does" json:"does"`
 	Text     string   `yaml:"text" json:"text"`
 	Expected []string `yaml:"expected" json:"expected,omitempty"`

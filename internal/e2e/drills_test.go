@@ -137,3 +137,38 @@ func TestExerciseThroughTheService(t *testing.T) {
 	w.fails(2, []string{"drill", "run", "no-such-scenario"}, "drill list")
 	w.fails(2, []string{"drill", "run", w.config}, "wrong scenario")
 }
+
+// TestTechnicalExercise carries out what of a scenario of a table can be: a cold
+// start from one site, every promise, the audit.
+func TestTechnicalExercise(t *testing.T) {
+	w := newWorld(t, testenv.Postgres(t), testenv.Sites(t))
+	w.pg.Exec(t, someData)
+	w.rpo = "10m"
+	w.extra = `, checks: [{name: alive, sql: "SELECT 1", expect: 1, same_at_source: true}]`
+	w.write()
+	w.must(0, "snapshot", "payments")
+	x := answer[exerciseAnswer](w, 0, "drill", "run", "onsite-fire", "--technical", "--identity", w.escrowFile())
+	if x.State != "passed" || !strings.HasPrefix(x.ID, "onsite-fire-technical-") || len(x.Steps) != 3 || x.Steps[0].Kind != "cold" || x.Steps[0].Level != "L7" {
+		t.Errorf("%+v", x)
+	}
+	for _, s := range x.Steps {
+		if s.Status != "pass" {
+			t.Errorf("%+v", s)
+		}
+	}
+	for _, id := range []string{x.ID, "onsite-fire-technical"} {
+		if md := w.must(0, "drill", "report", id).stdout; !strings.Contains(md, "| payments | L7 |") {
+			t.Errorf("the review of %s: %s", id, md)
+		}
+	}
+	w.fails(2, []string{"drill", "run", "bad-migration", "--technical"}, "no technical part")
+	key := w.must(0, "audit", "key").stdout
+	lines := strings.Split(strings.TrimSpace(key), "\n")
+	bundle := filepath.Join(t.TempDir(), "bundle.zip")
+	w.must(0, "audit", "bundle", "-o", bundle)
+	w.must(0, "audit", "verify", bundle, "--key", lines[len(lines)-1])
+	// With this host's own key a cold start shows nothing.
+	if o := w.run("drill", "run", "onsite-fire", "--technical"); o.code == 0 || !strings.Contains(o.String(), "daemon's own key") {
+		t.Errorf("with the daemon's key: %s", o)
+	}
+}

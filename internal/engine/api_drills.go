@@ -8,6 +8,11 @@ type DrillRequest struct {
 	From string `json:"from,omitempty"`
 	// Participants are roles and, where given, names.
 	Participants []string `json:"participants,omitempty"`
+	// Technical asks for the technical part of a scenario of a table.
+	Technical bool `json:"technical,omitempty"`
+	// Identity is the text of the age identity file for cold starts, as in a
+	// VerifyRequest.
+	Identity string `json:"identity,omitempty"`
 }
 
 // DrillRecordRequest writes down what people say of an exercise.

@@ -22,6 +22,7 @@ type exercise struct {
 	*Engine
 	scenario  *drill.Scenario
 	from      string
+	identity  string            // of cold starts, as asked for
 	functions []config.Function // the first to restore first
 	report    progress.Reporter
 
@@ -71,7 +72,7 @@ func (e *Engine) carryOut(ctx context.Context, s *drill.Scenario, req DrillReque
 // prepareDrill resolves what an exercise works on.
 func (e *Engine) prepareDrill(s *drill.Scenario, req DrillRequest, report progress.Reporter) (*exercise, error) {
 	run := &exercise{
-		Engine: e, scenario: s, from: req.From, report: report, points: map[string]chosenPoint{}, unknown: map[string]error{},
+		Engine: e, scenario: s, from: req.From, identity: req.Identity, report: report, points: map[string]chosenPoint{}, unknown: map[string]error{},
 		began: map[string]time.Time{}, ended: map[string]time.Time{}, capture: map[string]bool{},
 	}
 	if run.from == "" {
@@ -114,6 +115,12 @@ func (run *exercise) carryOut(ctx context.Context, plan []evidence.DrillStep) []
 			restored.Do(func() { run.restoreAll(ctx, steps) })
 		case drill.StepCompare:
 			run.measure(step, func() { run.compare(ctx, step) })
+		case drill.StepCold:
+			run.measure(step, func() { run.coldStep(ctx, step) })
+		case drill.StepObjectives:
+			run.measure(step, func() { run.keptNow(ctx, step) })
+		case drill.StepAudit:
+			run.measure(step, func() { run.audit(ctx, step) })
 		}
 	}
 	return steps

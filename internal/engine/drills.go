@@ -24,6 +24,11 @@ func (e *Engine) RunDrill(ctx context.Context, req DrillRequest, report progress
 	if err != nil {
 		return nil, asDrillUsage(err)
 	}
+	if req.Technical {
+		if s, err = s.AsTechnical(); err != nil {
+			return nil, asDrillUsage(err)
+		}
+	}
 	if s.Kind != drill.Tabletop {
 		return e.carryOut(ctx, s, req, report)
 	}

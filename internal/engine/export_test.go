@@ -16,6 +16,9 @@ import (
 // Evidence is the log of what the engine did.
 func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
+// TellFound records what the sources hold, as a service does daily.
+func (e *Engine) TellFound(ctx context.Context) error { return e.tellFound(ctx) }
+
 // CloseDays closes the days that are over, as the service does.
 func (e *Engine) CloseDays(t *testing.T) {
 	t.Helper()

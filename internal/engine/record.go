@@ -126,7 +126,7 @@ func (e *Engine) tell(ctx context.Context, r evidence.Record) error {
 
 // told hurries the publishing of what is not everyday's.
 func (e *Engine) told(r evidence.Record) {
-	everyday := (r.Act == evidence.ActSnapshot && r.Outcome == evidence.Done) || r.Act == evidence.ActDurable || r.Act == evidence.ActDay
+	everyday := (r.Act == evidence.ActSnapshot && r.Outcome == evidence.Done) || r.Act == evidence.ActDurable || r.Act == evidence.ActDay || r.Act == evidence.ActFound
 	if !everyday {
 		e.urgent.Store(true)
 	}

@@ -47,6 +47,10 @@ func (e *Engine) Serve(ctx context.Context) error {
 		return nil
 	})
 	others.Go(func() error {
+		e.keepFound(ctx)
+		return nil
+	})
+	others.Go(func() error {
 		e.keepAnchored(ctx)
 		return nil
 	})

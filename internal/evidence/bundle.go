@@ -110,7 +110,8 @@ func (l *Log) bundle(z *zip.Writer, about About) error {
 	end, err2 := l.CheckpointAt(about.To)
 	hashes, err3 := l.bundleTree(about)
 	keys, err4 := l.keyRecords(about)
-	for _, err := range []error{err1, err2, err3, err4} {
+	before, err5 := l.beforeRecords(about)
+	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			return err
 		}
@@ -126,6 +127,7 @@ func (l *Log) bundle(z *zip.Writer, about About) error {
 		{bundleKey, []byte(l.PublicKey().String() + "\n")},
 		{bundleKeys, keys},
 		{bundleTree, hashes},
+		{bundleBefore, before},
 	} {
 		if err := l.zipped(z, about, file.name, func(w io.Writer) error {
 			_, err := w.Write(file.content)

@@ -96,7 +96,7 @@ func (b *bundleFile) readAbout() error {
 
 // checkNames refuses what is not part of a bundle: nobody would look at it.
 func (b *bundleFile) checkNames() error {
-	known := []string{bundleReadme, bundleAbout, bundleStart, bundleEnd, bundleKey, bundleKeys, bundleTree}
+	known := []string{bundleReadme, bundleAbout, bundleStart, bundleEnd, bundleKey, bundleKeys, bundleTree, bundleBefore}
 	for first := b.about.From; first < b.about.To; first += bundleLines {
 		if b.files[recordsFile(first)] == nil {
 			return fmt.Errorf("%w: %s is missing", ErrBundle, recordsFile(first))

@@ -5,32 +5,46 @@ import (
 	"io"
 )
 
+// Opened is a bundle that was checked, with its records.
+type Opened struct {
+	// Verification says what was found; whoever uses the records looks at it
+	// first.
+	Verification *Verification
+	About        About
+	// Earlier are single records from before the period, Records those of it.
+	Earlier []Record
+	Records Sheaf
+	// Checkpoint is that over the records.
+	Checkpoint []byte
+}
+
 // ReadBundle checks a bundle as [Verify] does and returns its records, with the
-// checkpoint over them, with the times that count when the clock was set back. Whoever uses the records looks at what was found first.
-func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, Sheaf, []byte, error) {
-	v, err := Verify(r, size, o)
+// times that count when the clock was set back. With an error there may be a
+// verification, of records that cannot be read.
+func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (Opened, error) {
+	v, earlier, err := check(r, size, o)
 	if err != nil {
-		return nil, nil, nil, err
+		return Opened{}, err
 	}
 	b, err := openBundle(r, size)
 	if err != nil {
-		return nil, nil, nil, err
+		return Opened{}, err
 	}
-	records := make(Sheaf, 0, b.about.To-b.about.From)
+	out := Opened{Verification: v, About: b.about, Earlier: earlier, Records: make(Sheaf, 0, b.about.To-b.about.From), Checkpoint: b.end}
 	for first := b.about.From; first < b.about.To; first += bundleLines {
 		sealed, err := b.records(first, min(bundleLines, b.about.To-first))
 		if err != nil {
-			return nil, nil, nil, err
+			return Opened{}, err
 		}
 		for _, line := range sealed {
 			record, err := decodeRecord(line)
 			if err != nil {
 				// The check has found it, too; there is nothing to be read of it.
-				return v, nil, b.end, fmt.Errorf("%w: record %d: %w", ErrBundle, first, err)
+				return out, fmt.Errorf("%w: record %d: %w", ErrBundle, first, err)
 			}
-			records = append(records, record)
+			out.Records = append(out.Records, record)
 		}
 	}
-	redate(records)
-	return v, records, b.end, nil
+	redate(out.Records)
+	return out, nil
 }

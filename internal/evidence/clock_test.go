@@ -108,10 +108,11 @@ func TestAClockThatWasSetBackIsAFinding(t *testing.T) {
 	l, n := astray(t)
 	for name, since := range map[string]time.Time{"all": {}, "from before": begin.Add(30 * time.Minute)} {
 		b := bundleOf(t, l.Log, since, time.Time{})
-		v, records, _, err := ReadBundle(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		opened, err := ReadBundle(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 		if err != nil {
 			t.Fatal(err)
 		}
+		v, records := opened.Verification, opened.Records
 		if len(v.Findings) != 1 || v.Findings[0].Kind != FoundClock || *v.Findings[0].Record != n {
 			t.Errorf("%s: %+v", name, v.Findings)
 		}

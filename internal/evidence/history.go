@@ -106,13 +106,16 @@ func knownAt(h objective.History, at time.Time) bool {
 // historySince tells the days from that of begin to that of to.
 func historySince(log Reader, function string, begin, to time.Time) (objective.History, error) {
 	c := newChronicle(int(to.Sub(begin)/(24*time.Hour)) + 1)
+	if err := c.startFrom(log, function); err != nil {
+		return objective.History{}, err
+	}
 	for day, err := range days(log, function, begin, to) {
 		if err != nil {
 			return objective.History{}, err
 		}
 		c.take(&day)
 	}
-	return c.finish(to), nil
+	return clipped(c.finish(to), log), nil
 }
 
 // days returns the Day of each day from that of begin to that of to, or derives

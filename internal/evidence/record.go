@@ -22,6 +22,7 @@ const (
 	ActAnchor   Act = "anchor"   // event: a checkpoint was given to somebody outside
 	ActClock    Act = "clock"    // event: the clock was ahead, and is set back from here on
 	ActDay      Act = "day"      // event: what a day's records say of one function, in short
+	ActFound    Act = "found"    // event: what the sources hold, and what of it no function covers
 )
 
 // Phase says where in an act a record stands.
@@ -85,6 +86,7 @@ type Record struct {
 	Alive    *Alive    `json:"alive,omitempty"`
 	Anchor   *Anchor   `json:"anchor,omitempty"`
 	Day      *Day      `json:"day,omitempty"`
+	Found    *Found    `json:"found,omitempty"`
 	Clock    *Clock    `json:"clock,omitempty"`
 }
 
@@ -465,6 +467,52 @@ type DayOpen struct {
 	At     int64  `json:"t"` // milliseconds since 1970
 }
 
+// Found is what was found at the sources and at the sites when that was compared
+// with what is promised: at most once a day, and when it has changed.
+type Found struct {
+	Sources map[string]FoundSource `json:"sources"`
+	Sites   map[string]FoundSite   `json:"sites,omitempty"`
+}
+
+// FoundSite is how what one site holds is protected, and when it was read.
+type FoundSite struct {
+	Objects int   `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+	// Lock is "governance" or "compliance", empty where nothing keeps objects
+	// from being deleted. Unprotected counts objects that are needed and not
+	// locked; LockedUntil is until when all others are.
+	Lock        string    `json:"lock,omitempty"`
+	LockedUntil time.Time `json:"locked_until,omitzero"`
+	Unprotected int       `json:"unprotected,omitempty"`
+	// OldestRead is when the object there that was not read for longest was,
+	// NeverRead counts those that never were since they were written.
+	OldestRead time.Time `json:"oldest_read,omitzero"`
+	NeverRead  int       `json:"never_read,omitempty"`
+}
+
+// FoundSource is what one source holds.
+type FoundSource struct {
+	// Database is its name there, Version that of the server, in words.
+	Database string `json:"database,omitempty"`
+	Version  string `json:"version,omitempty"`
+	// Covered counts the tables in the scope of each function.
+	Covered map[string]int `json:"covered,omitempty"`
+	// Uncovered are schemas with tables that are in the scope of no function, by
+	// name, with how many those are; Databases are the other databases of the
+	// same server, of which no function has a source. Of more than [MostFound]
+	// the rest is only counted.
+	Uncovered map[string]int `json:"uncovered,omitempty"`
+	Databases []string       `json:"databases,omitempty"`
+	More      int            `json:"more,omitempty"`
+	// Tables are up to [MostFound] of those that no function covers.
+	Tables []string `json:"tables,omitempty"`
+	// Error says why it is not known what the source holds.
+	Error string `json:"error,omitempty"`
+}
+
+// MostFound is how many names of a kind a Found tells of a source.
+const MostFound = 200
+
 // Clock tells that the clock was ahead: what was dated later than this record
 // has a time that nobody knows. Somebody says so, the program cannot know.
 type Clock struct {
@@ -513,8 +561,8 @@ type Refusal struct {
 type DrillStep struct {
 	ID   string `json:"id"`
 	Text string `json:"text"`
-	// Kind is "refuse", "restore" or "compare" for what the program did,
-	// "people" for what people did, "inject" and "message" at a table.
+	// Kind is "refuse", "restore", "compare", "objectives", "audit" or "cold"
+	// for what the program did, "people" for what people did, "inject" and "message" at a table.
 	Kind string `json:"kind,omitempty"`
 	// At is when in the exercise an inject is told, or by when a message must
 	// be out: "20m" from its start.

@@ -108,9 +108,9 @@ func parseStatement(payload []byte) (*statement, error) {
 
 // Those that last have an intent and a result; some of them have events, too.
 var (
-	acts    = []Act{ActSnapshot, ActDurable, ActProof, ActRestore, ActControls, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActClock}
+	acts    = []Act{ActSnapshot, ActDurable, ActProof, ActRestore, ActControls, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound, ActClock}
 	lasting = []Act{ActSnapshot, ActProof, ActRestore, ActControls, ActDrill, ActDeletion, ActKey}
-	instant = []Act{ActDurable, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActClock}
+	instant = []Act{ActDurable, ActDrill, ActPolicy, ActDeletion, ActKey, ActSuspect, ActAlive, ActAnchor, ActDay, ActFound, ActClock}
 )
 
 // bodies returns the acts of the bodies that a record has.
@@ -133,6 +133,7 @@ func (r *Record) bodies() []Act {
 		{ActAlive, r.Alive != nil},
 		{ActAnchor, r.Anchor != nil},
 		{ActDay, r.Day != nil},
+		{ActFound, r.Found != nil},
 		{ActClock, r.Clock != nil},
 	} {
 		if b.there {

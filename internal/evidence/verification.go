@@ -44,6 +44,9 @@ type Verification struct {
 	Skipped int `json:"days_skipped,omitempty"`
 	// Heads says of each checkpoint that was brought along whether it fits.
 	Heads []HeadCheck `json:"heads,omitempty"`
+	// Before is how many records from before the period came along and are of
+	// this log.
+	Before int `json:"before,omitempty"`
 }
 
 // Finding is something wrong.

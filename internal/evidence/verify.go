@@ -38,22 +38,28 @@ const (
 // Verify checks a bundle. What is wrong is in the findings; the error matches
 // [ErrBundle] when the file is no bundle at all.
 func Verify(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
+	v, _, err := check(r, size, o)
+	return v, err
+}
+
+// check returns the records from before the period as well.
+func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
 	if len(o.Keys) == 0 {
-		return nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
+		return nil, nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
 	}
 	b, err := openBundle(r, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v := newVerifier(b, o)
 	if err := v.before(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := v.records(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v.after()
-	return v.conclude(), nil
+	return v.conclude(), v.earlierRecords, nil
 }
 
 // verifier is the check of one bundle under way.
@@ -74,7 +80,9 @@ type verifier struct {
 	kept    []Record // stripped, from From on
 	actions map[string]uint64
 	passed  map[uint64]bool // results
-	wrong   *signatures
+
+	earlierRecords []Record // from before the period
+	wrong          *signatures
 }
 
 // actKey is what records are counted by.
@@ -131,7 +139,7 @@ func (v *verifier) before() error {
 	if v.tree, err = growFrom(about.From, v.bundle.hashes.Before); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrBundle, bundleTree, err)
 	}
-	return nil
+	return v.earlier()
 }
 
 // records checks all records: they are taken apart on all processors, followed

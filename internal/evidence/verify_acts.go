@@ -129,7 +129,7 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 // strip keeps of a record what days are derived from.
 func strip(r *Record) Record {
 	out := *r
-	out.Policy, out.Drill, out.Controls, out.Restore, out.Day, out.Anchor = nil, nil, nil, nil, nil, nil
+	out.Policy, out.Drill, out.Controls, out.Restore, out.Day, out.Anchor, out.Found = nil, nil, nil, nil, nil, nil, nil
 	if r.Proof != nil {
 		p := *r.Proof
 		p.Checks, p.Tables, p.Phases, p.NotProven = nil, nil, nil, nil

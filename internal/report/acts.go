@@ -90,7 +90,16 @@ func failure(r evidence.Record) Failure {
 		Sequence: r.Sequence, Intent: r.Intent, Time: r.Time.UTC(), Act: r.Act, Function: r.Function, Outcome: r.Outcome, Error: r.Error,
 	}
 	if r.Proof != nil {
-		f.Site = r.Proof.Site
+		f.Site, f.requested = r.Proof.Site, r.Proof.Requested
+	}
+	return f
+}
+
+// failure is that of an act; what its result does not tell its intent may.
+func (a act) failure() Failure {
+	f := failure(a.result)
+	if a.intent != nil && a.intent.Proof != nil && a.result.Proof == nil {
+		f.Site, f.requested = a.intent.Proof.Site, a.intent.Proof.Requested
 	}
 	return f
 }

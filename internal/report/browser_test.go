@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/drill"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/report"
 )
 
@@ -112,10 +114,11 @@ func TestPagesInABrowser(t *testing.T) {
 		pages  [2]int // printed, at least and at most
 	}{
 		"period": {written(t, func(w *bytes.Buffer) error { return p.HTML(w) }), 6, [2]int{6, 40}},
+		"review": {reviewOf(t), 1, [2]int{2, 5}},
 		"proof":  {written(t, func(w *bytes.Buffer) error { return different.HTML(w) }), 0, [2]int{2, 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, width := range []int{1200, 700} {
+			for _, width := range []int{1200, 700, 500} {
 				m := measure(t, c.page, width)
 				if m.Overflow > 1 || len(m.Wide) > 0 {
 					t.Errorf("at %d pixels the page is %v too wide: %v", width, m.Overflow, m.Wide)
@@ -133,6 +136,44 @@ func TestPagesInABrowser(t *testing.T) {
 			printPage(t, name, c.page, c.pages)
 		})
 	}
+}
+
+// reviewOf is the page of a review.
+func reviewOf(t *testing.T) string {
+	t.Helper()
+	page, err := exampleReview().HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// exampleReview is of an exercise of two functions, one of which was late, and of
+// people at a table.
+func exampleReview() *drill.Review {
+	long := strings.Repeat("p/0e/0ea94ccf436209122b04d32fff1898c6ecc3e8e71b02a5550902", 4)
+	steps := []evidence.DrillStep{
+		{ID: "restore-payments", Kind: drill.StepRestore, Function: "payments", Site: "cloud", Status: evidence.Pass, Level: "L5", RecoveryPoint: at("2026-10-15 10:00:00"), Snapshot: "9bb277447f61", LostSeconds: 120, RPOSeconds: 900, Seconds: 1200, RTOSeconds: 3600},
+		{ID: "restore-accounts", Kind: drill.StepRestore, Function: "accounts-of-customers-of-the-marketplace", Site: "cloud", Status: evidence.Fail, Error: long, Level: "L5", RecoveryPoint: at("2026-10-15 10:00:00"), LostSeconds: 120, RPOSeconds: 900, WaitedSeconds: 1200, Seconds: 7200, RTOSeconds: 3600},
+		{ID: "notice", Kind: drill.StepPeople, Text: "From the failure until somebody knows.", Status: evidence.Pass, Seconds: 600, Actual: long},
+		{ID: "alarm", Kind: drill.StepInject, At: "0m", Text: "Fire.", Question: "Who leads?", Expected: "one\ntwo", Actual: long, Status: evidence.Fail, Error: "what was expected was missed"},
+		{ID: "staff", Kind: drill.StepMessage, At: "15m", Text: "lead to staff, by telephone", Expected: "hands off", Status: evidence.Pass, Seconds: 600},
+	}
+	people := 600.0
+	v := &drill.Review{Drafted: at("2026-10-16 08:00:00"), Size: 77, PeopleSeconds: &people, Exercise: &drill.Exercise{
+		ID: "full-scale-2026-10-15", Scenario: "full-scale", Kind: drill.FullScale, Title: "Everything at once", State: drill.StateMissed, Reasons: []string{long}, Begun: at("2026-10-15 10:02:00"), Steps: steps,
+		Actions: []drill.Action{{ID: "a1", Text: long, Owner: "operator", Due: "2026-10-20", State: drill.ActionLate}},
+	}}
+	for _, s := range steps[:2] {
+		v.Measured = append(v.Measured, drill.Measured{
+			Function: s.Function, Site: s.Site, Status: s.Status, Error: s.Error, Snapshot: s.Snapshot, RecoveryPoint: s.RecoveryPoint, Level: s.Level,
+			LostSeconds: s.LostSeconds, RPOSeconds: s.RPOSeconds, WaitedSeconds: s.WaitedSeconds, ProofSeconds: s.Seconds, RTOSeconds: s.RTOSeconds,
+		})
+	}
+	v.Timeline = []drill.Moment{{Time: at("2026-10-15 10:02:00"), Sequence: 70, What: long}}
+	v.Predicted = []drill.Prediction{{Function: "payments", Site: "cloud", Says: "nothing predicted it"}}
+	v.Summary = []string{"not everything held"}
+	return v
 }
 
 // printPage opens the page as it is, hears whether the browser complains, and

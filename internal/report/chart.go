@@ -22,6 +22,8 @@ type chart struct {
 	// Peak is the greatest known exposure, in seconds.
 	Peak       float64
 	Violations int
+	// Zoomed: From and To are what is judged of a longer period.
+	Zoomed bool
 }
 
 // column is one column: exposure in seconds. None: for a part of it there was no
@@ -46,6 +48,7 @@ func (p *Period) chartOf(h objective.History, a objective.Assessment, scope stri
 	if len(a.Parts) == 0 {
 		return c, false
 	}
+	c.zoom(a.Parts, view)
 	for i := range c.Columns {
 		c.Columns[i] = column{Min: math.Inf(1), Unknown: true}
 	}
@@ -66,6 +69,24 @@ func (p *Period) chartOf(h objective.History, a objective.Assessment, scope stri
 		}
 	}
 	return c, true
+}
+
+// zoom narrows a chart to what is judged, when that is less than half of the
+// period: else there would be nothing to see.
+func (c *chart) zoom(parts []objective.Part, view objective.View) {
+	var from, to time.Time
+	for _, part := range parts {
+		if _, ok := part.Policy.Limit(view); !ok {
+			continue
+		}
+		if from.IsZero() {
+			from = part.From
+		}
+		to = part.To
+	}
+	if from.Before(to) && 2*to.Sub(from) < c.To.Sub(c.From) {
+		c.From, c.To, c.Zoomed = from.UTC(), to.UTC(), true
+	}
 }
 
 // place is where a time is, in columns.
@@ -217,15 +238,18 @@ func (c *chart) moments() []moment {
 			add(t, "01-02")
 		}
 	default:
-		every := 3 * time.Hour
-		for _, e := range []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
+		every, layout := 3*time.Hour, "15:04"
+		if span < 3*time.Minute {
+			layout = "15:04:05"
+		}
+		for _, e := range []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
 			if span/e <= 12 {
 				every = e
 				break
 			}
 		}
 		for t := c.From.Truncate(every); t.Before(c.To); t = t.Add(every) {
-			add(t, "15:04")
+			add(t, layout)
 		}
 	}
 	return out

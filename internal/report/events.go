@@ -35,7 +35,7 @@ func (p *Period) addActs(l Log) error {
 				of.add(a)
 			}
 			if a.result.Outcome != evidence.Done && p.concerns(a.result) {
-				p.Failures = append(p.Failures, failure(a.result))
+				p.Failures = append(p.Failures, a.failure())
 			}
 		}
 		for _, r := range found.events {

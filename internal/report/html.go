@@ -1,35 +1,24 @@
 package report
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
 	"strings"
 
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/sheet"
 )
 
 //go:embed page/*.html
 var pageFiles embed.FS
 
-//go:embed page/style.css
-var style string
-
-// csp lets a browser load and run nothing: the page is all there is. Its one
-// style is allowed by its hash.
-func csp() string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
-}
-
 // pages are the templates of both reports. Their own texts apart, all that they
 // show is escaped by html/template.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"csp":      csp,
-	"style":    func() template.CSS { return template.CSS(style) },
+	"csp":      sheet.Policy,
+	"style":    sheet.Style,
 	"when":     when,
 	"until":    until,
 	"span":     span,
@@ -43,12 +32,15 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"levels":   func() []Level { return Levels },
 	"silence":  func() string { return span(silenceLimit.Seconds()) },
 	"attained": func(v View) string { return v.attained() },
-	"mark":     mark,
-	"chip":     func(v Verdict) template.HTML { return mark(gradeOf(v), string(v)) },
-	"finding":  func(f Finding) template.HTML { return mark(gradeOf(f), string(f)) },
-	"outcome":  func(o evidence.Outcome) template.HTML { return mark(gradeOf(o), string(o)) },
-	"check":    func(s evidence.Status) template.HTML { return mark(gradeOf(s), string(s)) },
-	"step":     func(s string) template.HTML { return mark(gradeOf(s), s) },
+	"mark":     sheet.Mark,
+	"sign":     sheet.Sign,
+	"short":    short,
+	"upTo":     upTo,
+	"chip":     func(v Verdict) template.HTML { return sheet.Mark(gradeOf(v), string(v)) },
+	"finding":  func(f Finding) template.HTML { return sheet.Mark(gradeOf(f), string(f)) },
+	"outcome":  func(o evidence.Outcome) template.HTML { return sheet.Mark(gradeOf(o), string(o)) },
+	"check":    func(s evidence.Status) template.HTML { return sheet.Mark(gradeOf(s), string(s)) },
+	"step":     func(s string) template.HTML { return sheet.Mark(gradeOf(s), s) },
 	"class":    func(v any) string { return gradeOf(v) },
 	"table":    tableMark,
 	"bars":     bars,
@@ -58,10 +50,10 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 // The grades of what is told. They differ by shape and sign as well as by
 // colour, and only good looks good.
 const (
-	gradeGood    = "good"
-	gradeWarn    = "warn"
-	gradeBad     = "bad"
-	gradeUnknown = "unknown"
+	gradeGood    = sheet.Good
+	gradeWarn    = sheet.Warn
+	gradeBad     = sheet.Bad
+	gradeUnknown = sheet.Unknown
 )
 
 // grade says how something is to look: what no rule knows is unknown.
@@ -78,14 +70,7 @@ func gradeOf(v any) string {
 	}
 }
 
-// signs go before the words of a grade.
-var signs = map[string]string{gradeGood: "●", gradeWarn: "▲", gradeBad: "■", gradeUnknown: "○"}
-
-func mark(grade, text string) template.HTML {
-	return template.HTML(fmt.Sprintf(`<span class="chip %s">%s %s</span>`, grade, signs[grade], template.HTMLEscapeString(text)))
-}
-
-func tableMark(t evidence.Table) template.HTML { return mark(tableGrade(t)) }
+func tableMark(t evidence.Table) template.HTML { return sheet.Mark(tableGrade(t)) }
 
 // bars draws the phases of a recovery.
 func bars(phases map[string]float64, total float64) template.HTML {

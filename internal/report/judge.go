@@ -10,10 +10,10 @@ import (
 
 // judge measures the exposure of a function and holds it against the policy
 // that was in force at each moment.
-func (p *Period) judge(l Log, f *Function) error {
+func (p *Period) judge(l Log, f *Function) (objective.History, error) {
 	h, err := evidence.History(l, f.Function, p.From, p.readTo)
 	if err != nil {
-		return fmt.Errorf("read the history of %s in the evidence log: %w", f.Function, err)
+		return h, fmt.Errorf("read the history of %s in the evidence log: %w", f.Function, err)
 	}
 	a := objective.Assess(h, p.From, p.JudgedTo)
 	for _, figures := range a.Views {
@@ -25,7 +25,7 @@ func (p *Period) judge(l Log, f *Function) error {
 			f.charts = append(f.charts, c)
 		}
 	}
-	return nil
+	return h, nil
 }
 
 func (p *Period) view(f objective.Figures, parts []objective.Part) View {
@@ -70,6 +70,11 @@ func (p *Period) violation(x objective.Violation) Violation {
 		Open: !x.End.Before(p.JudgedTo), Causes: []Cause{},
 	}
 	for _, c := range x.Causes {
+		if c.From.Before(p.begins) {
+			v.Causes = []Cause{{Kind: "not known", From: c.From.UTC(), To: c.To.UTC(), Site: c.Site, Detail: fmt.Sprintf(
+				"it began before %s, and the records of what went on then are not in this bundle", when(p.begins))}}
+			break
+		}
 		v.Causes = append(v.Causes, Cause{Kind: c.Kind, From: c.From.UTC(), To: c.To.UTC(), Site: c.Site, Runs: c.Count, Detail: c.Detail})
 	}
 	return v

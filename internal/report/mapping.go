@@ -18,7 +18,9 @@ type requirement struct {
 var requirements = []requirement{
 	{
 		"SOC 2", "A1.2", "backups and the means of recovery are designed, operated and monitored",
-		func(p *Period) []string { return some(p.policyEvidence(), p.runEvidence(), p.exposureEvidence()) },
+		func(p *Period) []string {
+			return some(p.policyEvidence(), p.inventoryEvidence(), p.runEvidence(), p.exposureEvidence())
+		},
 	},
 	{
 		"SOC 2", "A1.3", "recovery is tested, and whether backed-up data is whole and complete",
@@ -38,7 +40,9 @@ var requirements = []requirement{
 	},
 	{
 		"ISO 27001", "A.8.13", "copies are kept and regularly tested under an agreed policy",
-		func(p *Period) []string { return some(p.policyEvidence(), p.runEvidence(), p.proofEvidence()) },
+		func(p *Period) []string {
+			return some(p.policyEvidence(), p.inventoryEvidence(), p.runEvidence(), p.proofEvidence())
+		},
 	},
 	{
 		"ISO 27001", "A.5.30", "readiness is planned against objectives of continuity, and tested",
@@ -55,7 +59,7 @@ var requirements = []requirement{
 	{
 		"NIST SP 800-53", "CP-9", "backups are made as often as the objectives ask, and tested for being reliable and whole",
 		func(p *Period) []string {
-			return some(p.runEvidence(), p.exposureEvidence(), p.proofEvidence(), p.controlEvidence())
+			return some(p.runEvidence(), p.exposureEvidence(), p.proofEvidence(), p.sampleEvidence(), p.controlEvidence())
 		},
 	},
 	{
@@ -213,4 +217,22 @@ func (p *Period) suspectEvidence() string {
 		return ""
 	}
 	return plural(len(p.Suspects), "record") + " of suspicious recovery points"
+}
+
+func (p *Period) inventoryEvidence() string {
+	if p.Inventory == nil {
+		return ""
+	}
+	return fmt.Sprintf("the inventory of record %d: what the sources hold, and what of it no function covers", p.Inventory.Sequence)
+}
+
+func (p *Period) sampleEvidence() string {
+	points := 0
+	for _, x := range p.Programme {
+		points += x.Sample.Points
+	}
+	if points == 0 {
+		return ""
+	}
+	return plural(points, "recovery point") + " restored with a verdict, with the rule that chose each and what that says of the others"
 }

@@ -42,12 +42,20 @@ type Period struct {
 	From     time.Time `json:"from"`
 	To       time.Time `json:"to"`
 	JudgedTo time.Time `json:"judged_to"`
+	// LogBegins is when the first record of the log, or of the part of it that is
+	// given, was written; left out when there is none.
+	LogBegins time.Time `json:"log_begins,omitzero"`
 	// Function is the only one that the report is about; empty: all.
 	Function string   `json:"function,omitempty"`
 	Sites    []string `json:"sites"`
 
 	Functions []Function `json:"functions"`
 	Policies  []Policy   `json:"policies"`
+	// Inventory is what the sources hold that no function covers; nil: no record
+	// tells.
+	Inventory *Inventory `json:"inventory"`
+	// Programme holds the proofs against what was promised, by function and site.
+	Programme []Programme `json:"test_programme"`
 	// Proofs are all that ended in the period, whatever came of them.
 	Proofs []ProofLine `json:"proofs"`
 	// Unanswered are the acts that were begun and of which no record tells the
@@ -68,6 +76,7 @@ type Period struct {
 	Mapping   []Mapping `json:"mapping"`
 
 	readTo time.Time // the record at JudgedTo is one of the period
+	begins time.Time // of a part of a log, when that begins
 }
 
 // Verdict is what a period comes to for a function. Only Kept is good.
@@ -262,6 +271,11 @@ type Failure struct {
 	Site     string           `json:"site,omitempty"`
 	Outcome  evidence.Outcome `json:"outcome"`
 	Error    string           `json:"error,omitempty"`
+	// Fix is what shows that it works again; nil when nothing did by the end of
+	// the period.
+	Fix *Fix `json:"fix"`
+
+	requested string // level, of a proof
 }
 
 // Restore is a recovery point that was brought back on request.

@@ -25,10 +25,13 @@ type page struct {
 	AnchorRows    []anchorRow
 	ProofLimits   []limitRow
 	Signers       []string
+	DrillPages    []drillPage
+	Edge          string // what of the period lies outside of the log
+	Uncovered     string // what the newest inventory says that no function covers
 }
 
 // figure is a number that stands out, with what it is.
-type figure struct{ Value, Label string }
+type figure struct{ Value, Label, Grade string }
 
 type section struct{ ID, Title string }
 
@@ -49,7 +52,39 @@ type chartPage struct {
 	Title      string
 	Violations int
 	Log        bool
+	Zoom       string // what is shown, when that is not the whole period
 	SVG        template.HTML
+}
+
+type drillPage struct {
+	Drill
+	Restored, Others []evidence.DrillStep
+	People           string // how long people took, in words; empty at a table
+}
+
+func drillPageOf(d Drill) drillPage {
+	out := drillPage{Drill: d}
+	people, missing := 0.0, 0
+	for _, s := range d.Steps {
+		if s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != "" {
+			out.Restored = append(out.Restored, s)
+			continue
+		}
+		out.Others = append(out.Others, s)
+		switch {
+		case s.Kind == "people" && s.Status == evidence.Pass:
+			people += s.Seconds
+		case s.Kind == "people":
+			missing++
+		}
+	}
+	if len(out.Restored) > 0 {
+		out.People = "People took " + span(people) + " besides the machine, as they recorded it."
+		if missing > 0 {
+			out.People = fmt.Sprintf("How long people took is not recorded of %s: that an RTO is kept is not shown.", plural(missing, "step"))
+		}
+	}
+	return out
 }
 
 type proofLinePage struct {
@@ -68,7 +103,7 @@ type limitRow struct {
 }
 
 func (p *Period) page() *page {
-	out := &page{Period: p, P: titled{p.title()}, Figures: p.figures(), FailureRows: p.failureRows(), Signers: signers}
+	out := &page{Period: p, P: titled{p.title()}, Edge: p.edge(), Figures: p.figures(), FailureRows: p.failureRows(), Signers: signers}
 	for i, policy := range p.Policies {
 		out.Policies = append(out.Policies, policyPage{policy, i == 0 || i == len(p.Policies)-1 || len(p.Policies) <= 6})
 	}
@@ -81,6 +116,12 @@ func (p *Period) page() *page {
 	}
 	out.ProofGroups = groups
 	out.DeletionRows, out.AnchorRows, out.ProofLimits = p.deletionRows(), p.anchorRows(), p.proofLimits()
+	for _, d := range p.Drills {
+		out.DrillPages = append(out.DrillPages, drillPageOf(d))
+	}
+	if p.Inventory != nil {
+		out.Uncovered = p.Inventory.uncoveredText()
+	}
 	out.Contents = contents(out.FunctionPages)
 	return out
 }
@@ -90,7 +131,7 @@ func contents(functions []functionPage) []section {
 	for _, f := range functions {
 		out = append(out, section{f.ID, "Function " + f.Name})
 	}
-	return append(out, section{"proofs", "Proofs"}, section{"restores", "Restores on request"}, section{"controls", "Negative controls"},
+	return append(out, section{"proofs", "Proofs"}, section{"programme", "Test programme"}, section{"restores", "Restores on request"}, section{"controls", "Negative controls"},
 		section{"drills", "Exercises"}, section{"events", "Deletions, keys, suspicious recovery points, anchors"}, section{"not-proven", "Not proven"},
 		section{"frameworks", "What this supports"}, section{"verify", "How to check this"}, section{"sign", "Review"})
 }
@@ -99,7 +140,9 @@ func (f *Function) page(i int) functionPage {
 	out := functionPage{Function: f, Name: f.Function, ID: fmt.Sprintf("function-%d", i+1), Judged: f.Verdict != Unknown, Durable: f.violationRows(false), Proven: f.violationRows(true)}
 	for j := range f.charts {
 		c := &f.charts[j]
-		out.Charts = append(out.Charts, chartPage{Title: "seen from " + c.Title, Violations: c.Violations, Log: c.scale().log, SVG: c.svg(f.Function)})
+		out.Charts = append(out.Charts, chartPage{
+			Title: "seen from " + c.Title, Violations: c.Violations, Log: c.scale().log, Zoom: c.zoomed(), SVG: c.svg(f.Function),
+		})
 	}
 	return out
 }
@@ -120,13 +163,43 @@ func (p *Period) figures() []figure {
 	for _, c := range p.Controls {
 		planted, caught = planted+c.Planted, caught+c.Caught
 	}
-	return []figure{
-		{fmt.Sprintf("%d of %d", n[Kept], len(p.Functions)), "functions kept their RPO at every site"},
-		{fmt.Sprintf("%s of %s", count(passed), count(len(p.Proofs))), "proofs passed"},
-		{count(len(p.Failures)), "acts not done"},
-		{count(len(p.Unanswered)), "begun without an end"},
-		{fmt.Sprintf("%s of %s", count(caught), count(planted)), "planted faults caught"},
+	kept := gradeWarn
+	switch {
+	case len(p.Functions) == 0 || n[Unknown] == len(p.Functions):
+		kept = gradeUnknown
+	case n[Broken] > 0:
+		kept = gradeBad
+	case n[Kept] == len(p.Functions):
+		kept = gradeGood
 	}
+	return []figure{
+		{fmt.Sprintf("%d of %d", n[Kept], len(p.Functions)), "functions kept their RPO at every site", kept},
+		{fmt.Sprintf("%s of %s", count(passed), count(len(p.Proofs))), "proofs passed", shareGrade(passed, len(p.Proofs))},
+		{count(len(p.Failures)), "acts not done", noneGrade(len(p.Failures), gradeWarn)},
+		{count(len(p.Unanswered)), "begun without an end", noneGrade(len(p.Unanswered), gradeBad)},
+		{fmt.Sprintf("%s of %s", count(caught), count(planted)), "planted faults caught", shareGrade(caught, planted)},
+	}
+}
+
+// shareGrade is how it looks that so many of all were good.
+func shareGrade(good, all int) string {
+	switch {
+	case all == 0:
+		return gradeUnknown
+	case good == all:
+		return gradeGood
+	default:
+		return gradeBad
+	}
+}
+
+// noneGrade is how it looks that there are so many of what there should be none
+// of.
+func noneGrade(n int, otherwise string) string {
+	if n == 0 {
+		return gradeGood
+	}
+	return otherwise
 }
 
 func (p *Proof) figures() []figure {
@@ -146,11 +219,15 @@ func (p *Proof) figures() []figure {
 		}
 	}
 	level := cmp.Or(p.Level, "none")
+	reached := gradeOf(p.Finding)
+	if p.Finding == Passed && p.Level < p.Requested {
+		reached = gradeBad
+	}
 	return []figure{
-		{level, "level reached, of " + p.Requested},
-		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed"},
-		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source"},
-		{span(p.Seconds), "machine time"},
+		{level, "level reached, of " + p.Requested, reached},
+		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed", shareGrade(passed, passed+failed)},
+		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source", shareGrade(equal, len(p.Compared))},
+		{span(p.Seconds), "machine time", ""},
 	}
 }
 

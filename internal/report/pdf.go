@@ -12,6 +12,8 @@ import (
 	"github.com/go-fonts/liberation/liberationsansbold"
 	"github.com/go-fonts/liberation/liberationsansregular"
 	"golang.org/x/image/font/sfnt"
+
+	"github.com/saypro/backupd/internal/sheet"
 )
 
 // The measures of a page, in millimetres.
@@ -293,7 +295,7 @@ func (d *paper) figures(figures []figure) {
 func (d *paper) chip(x, y float64, grade, words string) float64 {
 	c := gradeColour(grade)
 	d.font("B", 7.2, c)
-	text := signs[grade] + " " + d.clean(words)
+	text := sheet.Sign(grade) + " " + d.clean(words)
 	width := d.pdf.GetStringWidth(text) + 3.4
 	d.stroke(c)
 	switch grade {

@@ -15,6 +15,9 @@ func (d *paper) chart(c *chart) {
 	if s.log {
 		caption += " (logarithmic scale)"
 	}
+	if zoom := c.zoomed(); zoom != "" {
+		caption += "; " + zoom
+	}
 	d.pdf.CellFormat(pageWidth, 5, caption, "", 1, "L", false, 0, "")
 	top := d.pdf.GetY() + 3.5
 	p := plot{d, c, s, pageMargin + left, top, (pageWidth - left) / columns, height}

@@ -21,10 +21,12 @@ func (p *Period) PDF(w io.Writer) error {
 	d.periodCover(page)
 	d.periodTrouble(page)
 	d.periodPolicy(page)
+	d.found(page)
 	for i := range p.Functions {
 		d.periodFunction(&p.Functions[i], page.FunctionPages[i])
 	}
 	d.periodProofs(p)
+	d.programme(page)
 	d.periodTests(page)
 	d.periodExercises(page)
 	d.periodEvents(page)
@@ -52,6 +54,9 @@ func (d *paper) periodCover(p *page) {
 		"Evidence log", count(p.Cover.Size)+" records, root "+p.Cover.Root)
 	d.figures(p.Figures)
 	d.chapter("Summary", "", "")
+	if p.Edge != "" {
+		d.card("Not all is known", gradeUnknown, "not known", []string{p.Edge})
+	}
 	for _, f := range p.Functions {
 		d.card(f.Function, gradeOf(f.Verdict), string(f.Verdict), f.Summary)
 	}
@@ -100,15 +105,25 @@ func (d *paper) failures(p *page) {
 	if len(p.FailureRows) < len(p.Failures) {
 		d.note(count(len(p.Failures)) + " in all; like ones are told together here, and each by itself in the JSON form of this report.")
 	}
-	t := table([]float64{3, 1.3, 1.7, 2, 2, 5.4}, "When", "Record", "Act", "Function, site", "Outcome", "What the record says")
+	t := table([]float64{3, 1.3, 1.7, 2, 2, 4.6, 2.2}, "When", "Record", "Act", "Function, site", "Outcome", "What the record says", "Works again")
 	for _, f := range p.FailureRows {
 		more := ""
 		if f.Count > 1 {
 			more = fmt.Sprintf("%s times, the last %s", count(f.Count), when(f.Last))
 		}
-		t.row(twice(when(f.Time), more), words(fmt.Sprint(f.Sequence)), words(string(f.Act)), twice(f.Function, f.Site), graded(gradeOf(f.Outcome), string(f.Outcome), ""), words(f.Error))
+		t.row(twice(when(f.Time), more), words(fmt.Sprint(f.Sequence)), words(string(f.Act)), twice(f.Function, f.Site), graded(gradeOf(f.Outcome), string(f.Outcome), ""), words(short(f.Error)), fixed(f.Fix))
 	}
 	d.table(t)
+}
+
+func fixed(f *Fix) cell {
+	switch {
+	case f == nil:
+		return graded(gradeBad, "not in the period", "")
+	case f.By == nil:
+		return twice("after "+span(f.Seconds), f.Shown)
+	}
+	return twice("after "+span(f.Seconds), fmt.Sprintf("%s, record %d", f.Shown, *f.By))
 }
 
 func (d *paper) periodPolicy(p *page) {
@@ -308,15 +323,11 @@ func (d *paper) periodExercises(p *page) {
 	if len(p.Drills) == 0 {
 		d.none("There was no exercise in the period.")
 	}
-	for _, x := range p.Drills {
+	for _, x := range p.DrillPages {
 		outcome := string(cmp.Or(x.Outcome, "no end recorded"))
 		d.heading(fmt.Sprintf("%s: %s, %s (%s)", x.ID, x.Kind, x.Scenario, outcome))
 		d.note(when(x.Began) + after(" to ", when(x.Ended)) + after("; ", strings.Join(x.Participants, ", ")) + after("; ", x.Error))
-		t := table([]float64{1, 4, 3, 3, -1.6, -1.6, 2}, "Step", "What", "Expected", "What came of it", "Data lost", "Time", "")
-		for _, s := range x.Steps {
-			t.row(words(s.ID), twice(s.Text, strings.TrimSpace(s.Function+" "+s.Site)), words(s.Expected), twice(s.Actual, s.Error), words(orDash(s.LostSeconds)), words(orDash(s.Seconds)), graded(gradeOf(s.Status), string(s.Status), ""))
-		}
-		d.table(t)
+		d.steps(x)
 		for _, o := range x.Observations {
 			d.bullet(o.Kind + ": " + o.Text)
 		}
@@ -334,6 +345,29 @@ func (d *paper) periodExercises(p *page) {
 			by = fmt.Sprintf("by the test of record %d", *a.Closed)
 		}
 		t.row(words(a.Drill), twice(a.Text, a.ID), words(a.Owner), words(a.Due), graded(grades[a.State], a.State, by))
+	}
+	d.table(t)
+}
+
+// steps tells of the steps of an exercise: what was restored, and the rest.
+func (d *paper) steps(x drillPage) {
+	if x.People != "" {
+		d.para(x.People)
+	}
+	if len(x.Restored) > 0 {
+		t := table([]float64{2.6, 1.2, -2, -1.8, -2.2, -1.8, 5}, "Function", "Level", "Data lost, RPO", "Waited", "Restored, proven", "RTO", "Verdict")
+		for _, s := range x.Restored {
+			t.row(twice(s.Function, "from "+s.Site), words(cmp.Or(s.Level, "none")), twice(orDash(s.LostSeconds), orDash(s.RPOSeconds)), words(span(s.WaitedSeconds)), words(orDash(s.Seconds)),
+				words(orDash(s.RTOSeconds)), graded(gradeOf(s.Status), string(s.Status), short(s.Error)))
+		}
+		d.table(t)
+	}
+	if len(x.Others) == 0 {
+		return
+	}
+	t := table([]float64{1.5, 7, 4.4, -1.5, 2}, "Step", "What, and what was expected", "What came of it", "Time", "")
+	for _, s := range x.Others {
+		t.row(words(s.ID), twice(strings.TrimSpace(s.Text+" "+s.Question), s.Expected), twice(s.Actual, short(s.Error)), words(orDash(s.Seconds)), graded(gradeOf(s.Status), string(s.Status), ""))
 	}
 	d.table(t)
 }

@@ -25,7 +25,7 @@ type PeriodRequest struct {
 func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 	p := &Period{
 		Schema: PeriodSchema, From: req.From.UTC(), To: req.To.UTC(), JudgedTo: req.From.UTC(), Function: req.Function, Sites: []string{},
-		Functions: []Function{}, Policies: []Policy{}, Proofs: []ProofLine{}, Unanswered: []Unanswered{}, Failures: []Failure{},
+		Functions: []Function{}, Policies: []Policy{}, Programme: []Programme{}, Proofs: []ProofLine{}, Unanswered: []Unanswered{}, Failures: []Failure{},
 		Restores: []Restore{}, Controls: []Controls{}, Drills: []Drill{}, Actions: []Action{}, Deletions: []Deletion{}, Keys: []Key{},
 		Suspects: []Suspect{}, Anchors: []Anchor{}, Silences: []Silence{},
 	}
@@ -36,11 +36,12 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 	if p.Cover, err = l.cover(req.Generated, req.Generator, req.Verify); err != nil {
 		return nil, err
 	}
+	p.begins = l.Begins
 	if err := p.place(l); err != nil {
 		return nil, err
 	}
 	l.Reader = &memo{Reader: l.Reader, since: p.From.Add(-remembered), known: map[evidence.Act][]evidence.Record{}}
-	for _, step := range []func(Log) error{p.addPolicies, p.addActs, p.addFunctions, p.addSilences} {
+	for _, step := range []func(Log) error{p.addPolicies, p.addInventory, p.addActs, p.addFunctions, p.addSilences} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -49,6 +50,8 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 		}
 	}
 	p.sort()
+	p.addProgramme()
+	p.fixOthers()
 	p.NotProven = p.notProven()
 	p.Mapping = p.mapping()
 	return p, nil
@@ -77,6 +80,11 @@ func (p *Period) place(l Log) error {
 		return err
 	}
 	if l.Next > l.First {
+		oldest, err := l.record(l.First)
+		if err != nil {
+			return err
+		}
+		p.LogBegins = oldest.Time.UTC()
 		newest, err := l.record(l.Next - 1)
 		if err != nil {
 			return err
@@ -114,7 +122,6 @@ func (p *Period) addFunctions(l Log) error {
 			return err
 		}
 		f.Runs = runs.counts
-		p.Failures = append(p.Failures, runs.failures...)
 		p.Unanswered = append(p.Unanswered, runs.open...)
 		f.ProofCounts = countProofs(p.Proofs, name)
 		for _, u := range p.Unanswered {
@@ -122,9 +129,12 @@ func (p *Period) addFunctions(l Log) error {
 				f.ProofCounts.Unanswered++
 			}
 		}
-		if err := p.judge(l, &f); err != nil {
+		h, err := p.judge(l, &f)
+		if err != nil {
 			return err
 		}
+		p.fixSnapshots(name, runs.failures, h)
+		p.Failures = append(p.Failures, runs.failures...)
 		p.summarize(&f)
 		p.Functions = append(p.Functions, f)
 	}
@@ -146,6 +156,21 @@ func (p *Period) addSilences(l Log) error {
 	return err
 }
 
+// edge says what of the period lies outside of the log; empty when nothing does.
+func (p *Period) edge() string {
+	switch {
+	case p.LogBegins.IsZero():
+		return "There is no record at all: nothing is known."
+	case !p.LogBegins.Before(p.To):
+		return fmt.Sprintf("The log begins after the period ends, at %s: nothing is known of it.", when(p.LogBegins))
+	case !p.JudgedTo.After(p.From):
+		return "The log ends before the period begins: nothing is known of it."
+	case p.begins.IsZero() && p.LogBegins.After(p.From):
+		return fmt.Sprintf("The log begins at %s: of what was before nothing is known.", when(p.LogBegins))
+	}
+	return ""
+}
+
 // notProven says what a report of this kind never shows, and what this one
 // does not.
 func (p *Period) notProven() []string {
@@ -153,15 +178,23 @@ func (p *Period) notProven() []string {
 		"That people notice, decide and switch over in time: recovery times here are machine time, unless an exercise measured the rest.",
 		"That an application works on what was restored: a proof at L5 shows that the data equals what was captured, and only at L6 that the function's own checks pass.",
 		"That the clock of the host was right. Times of records never go back, and an anchor outside bounds when the log up to there was written.",
+		"That tests ran apart from production: the host and the engine of each proof are recorded, its network and its rights are not. Nor are tickets, approvals, signatures of reviewers, and how far a clock is from others.",
 		"That nobody with the signing key wrote another log: a checkpoint that was given to somebody else in the meantime shows it (see anchors).",
 	}
 	if len(p.Anchors) == 0 {
 		out = append(out, "Any anchor: no record of the period says that a checkpoint was given to anybody outside.")
 	}
+	if !p.begins.IsZero() {
+		out = append(out, fmt.Sprintf("That the policy in force at the begin is the newest from before: the records given begin at %s. Single ones from before came along, each with the proof that the log had it; "+
+			"that there was no newer one is the word of whoever made the bundle. One of all records shows it.", when(p.begins)))
+	}
 	for _, f := range p.Functions {
 		if f.ProofCounts.Passed == 0 {
 			out = append(out, fmt.Sprintf("That %s can be restored: no proof of it passed in the period.", f.Function))
 		}
+	}
+	if p.Inventory == nil {
+		out = append(out, "That nothing was forgotten: no record up to the end of the period compares what the sources hold with what functions cover. A running service records that daily.")
 	}
 	if len(p.Controls) == 0 {
 		out = append(out, "That the verifier can fail: no round of negative controls ended in the period.")
@@ -169,7 +202,10 @@ func (p *Period) notProven() []string {
 	if len(p.Drills) == 0 {
 		out = append(out, "That people know what to do: there was no exercise in the period.")
 	}
-	if p.JudgedTo.Before(p.To) {
+	if edge := p.edge(); edge != "" {
+		out = append(out, edge)
+	}
+	if p.JudgedTo.Before(p.To) && p.JudgedTo.After(p.From) {
 		out = append(out, fmt.Sprintf("Anything after %s: the log ends there.", when(p.JudgedTo)))
 	}
 	return out

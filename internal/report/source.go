@@ -29,7 +29,17 @@ type Log struct {
 	// it was verified with.
 	Checkpoint string
 	Key        string
+	// Before are single records from before First that came along, in order;
+	// Begins is when a part of a log begins, zero of a whole one.
+	Before []evidence.Record
+	Begins time.Time
 }
+
+// Earlier implements [evidence.Partial].
+func (l Log) Earlier() []evidence.Record { return l.Before }
+
+// Since implements [evidence.Partial].
+func (l Log) Since() time.Time { return l.Begins }
 
 // head reads size and root out of a checkpoint: its second and third line.
 func head(checkpoint string) (size uint64, root string, err error) {
@@ -46,6 +56,13 @@ func head(checkpoint string) (size uint64, root string, err error) {
 
 // record returns one record.
 func (l Log) record(sequence uint64) (evidence.Record, error) {
+	if sequence < l.First {
+		for _, r := range l.Before {
+			if r.Sequence == sequence {
+				return r, nil
+			}
+		}
+	}
 	if sequence < l.First || sequence >= l.Next {
 		return evidence.Record{}, fmt.Errorf("%w: record %d; there are %d to %d here", ErrNotThere, sequence, l.First, l.Next-1)
 	}
@@ -86,9 +103,15 @@ func (l Log) Records(from, to uint64) iter.Seq2[evidence.Record, error] {
 }
 
 // Find is a search that stays within what the checkpoint covers: the log may
-// grow meanwhile.
+// grow meanwhile. What came along from before a part of a log is found, too.
 func (l Log) Find(act evidence.Act, function string, from, to time.Time) iter.Seq2[evidence.Record, error] {
 	return func(yield func(evidence.Record, error) bool) {
+		for _, r := range l.Before {
+			matches := r.Act == act && (function == "" || r.Function == function) && !r.Time.Before(from) && (to.IsZero() || r.Time.Before(to))
+			if matches && !yield(r, nil) {
+				return
+			}
+		}
 		for r, err := range l.Reader.Find(act, function, from, to) {
 			if err == nil && (r.Sequence < l.First || r.Sequence >= l.Next) {
 				continue

@@ -133,3 +133,11 @@ func (c *chart) caption(function string) string {
 	}
 	return text + ": " + plural(c.Violations, "violation") + " of the RPO"
 }
+
+// zoomed says what a chart shows, when that is not the whole period.
+func (c *chart) zoomed() string {
+	if !c.Zoomed {
+		return ""
+	}
+	return when(c.From) + " to " + until(c.From, c.To) + ", all that is judged of the period"
+}

@@ -11,7 +11,7 @@ import (
 // What is longer than this is grouped in HTML and PDF. JSON has each one.
 const (
 	longList   = 60
-	longProofs = 250
+	longProofs = 80
 )
 
 // violationRow is a violation as a table shows it, or a group of them.
@@ -30,17 +30,14 @@ type violationRow struct {
 // that are seen alike from several places told once. Many are told by day.
 func (f *Function) violationRows(proven bool) []violationRow {
 	var rows []violationRow
-	at := map[[2]int64]int{}
 	for _, v := range f.Views {
 		if v.Proven != proven {
 			continue
 		}
 		for _, x := range v.Violations {
-			key := [2]int64{x.Start.UnixNano(), x.End.UnixNano()}
-			i, known := at[key]
-			if !known {
+			i := slices.IndexFunc(rows, func(r violationRow) bool { return near(r.Start, x.Start) && near(r.End, x.End) })
+			if i < 0 {
 				i = len(rows)
-				at[key] = i
 				rows = append(rows, violationRow{
 					Start: x.Start, End: x.End, Seconds: x.Seconds, Peak: x.PeakSeconds, Limit: x.LimitSeconds,
 					Unprotected: x.Unprotected, Open: x.Open, Count: 1,
@@ -48,7 +45,13 @@ func (f *Function) violationRows(proven bool) []violationRow {
 			}
 			r := &rows[i]
 			r.Views = append(r.Views, v.Name)
-			r.Peak = max(r.Peak, x.PeakSeconds)
+			r.Peak, r.Seconds = max(r.Peak, x.PeakSeconds), max(r.Seconds, x.Seconds)
+			if x.Start.Before(r.Start) {
+				r.Start = x.Start
+			}
+			if x.End.After(r.End) {
+				r.End = x.End
+			}
 			for _, c := range x.Causes {
 				r.Causes = union(r.Causes, []string{c.Detail})
 			}
@@ -60,6 +63,12 @@ func (f *Function) violationRows(proven bool) []violationRow {
 	}
 	return rows
 }
+
+// alike is how far apart the edges of violations may be that are told as one: the
+// sites take a recovery point a moment after one another.
+const alike = 5 * time.Second
+
+func near(a, b time.Time) bool { return a.Sub(b).Abs() <= alike }
 
 // byDay groups violations by the day on which they begin and from where they
 // are seen.
@@ -219,6 +228,8 @@ func (p *Period) periodText() string {
 			return fmt.Sprintf("quarter %d of %d", (f.Month()-1)/3+1, f.Year())
 		case t.Equal(f.AddDate(1, 0, 0)) && f.Month() == time.January:
 			return fmt.Sprintf("the year %d", f.Year())
+		case t.Before(f.AddDate(0, 1, 0)):
+			return fmt.Sprintf("1 to %s", t.Add(-1).UTC().Format("2 January 2006"))
 		}
 	}
 	return when(f) + " to " + when(t)

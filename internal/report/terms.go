@@ -72,8 +72,8 @@ func termsChanges(old, now *evidence.Terms) []string {
 		}
 		return s.Lock + " for " + span(s.LockSeconds)
 	})
-	notes(&d, "place (its digest) of site", old.Sites, now.Sites, func(s evidence.SiteTerms) string { return s.Kind + " " + short(s.Place) })
-	notes(&d, "place (its digest) of source", old.Sources, now.Sources, short)
+	notes(&d, "place (its digest) of site", old.Sites, now.Sites, func(s evidence.SiteTerms) string { return s.Kind + " " + digestStart(s.Place) })
+	notes(&d, "place (its digest) of source", old.Sources, now.Sources, digestStart)
 	return d.out
 }
 
@@ -94,7 +94,7 @@ func functionTermsChanges(name string, old, now *evidence.FunctionTerms) []strin
 	d.note("rows that may change at once:", inPercent(a.RowsChanged), inPercent(b.RowsChanged))
 	d.note("tables are watched from so many rows on:", strconv.Itoa(a.MinRows), strconv.Itoa(b.MinRows))
 	notes(&d, "not watched:", a.Ignored, b.Ignored, func(reason string) string { return "because: " + reason })
-	notes(&d, "canary", a.Canaries, b.Canaries, short)
+	notes(&d, "canary", a.Canaries, b.Canaries, digestStart)
 	notes(&d, "check", old.Checks, now.Checks, checkTerm)
 	return d.out
 }
@@ -116,5 +116,5 @@ func checkTerm(c evidence.CheckTerm) string {
 
 func inPercent(share float64) string { return strconv.FormatFloat(100*share, 'f', -1, 64) + "%" }
 
-// short is the begin of a digest.
-func short(digest string) string { return digest[:min(12, len(digest))] }
+// digestStart is the begin of a digest.
+func digestStart(digest string) string { return digest[:min(12, len(digest))] }

@@ -162,3 +162,20 @@ func list(words []string) string {
 		return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 	}
 }
+
+// longText is how much of a text a table shows; the JSON form has all of it.
+const longText = 320
+
+// short cuts a text that is too long for a table, and says so.
+func short(text string) string {
+	runes := []rune(text)
+	if len(runes) <= longText {
+		return text
+	}
+	return string(runes[:longText]) + "… (cut here; the JSON form has all of it)"
+}
+
+// upTo is a share that is not exceeded, as a percentage, rounded up.
+func upTo(share float64) string {
+	return strconv.FormatFloat(math.Ceil(share*1000)/10, 'f', 1, 64) + " %"
+}

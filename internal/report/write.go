@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -153,7 +155,24 @@ func (l Log) knows(function string) error {
 	for _, err := range l.Find(evidence.ActSnapshot, function, time.Time{}, time.Time{}) {
 		return err
 	}
-	return fmt.Errorf("%w: no policy and no snapshot of function %q is in the evidence log", ErrNotThere, function)
+	known, err := l.promised()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: no policy and no snapshot of function %q is in the evidence log; there are those of %s", ErrNotThere, function, cmp.Or(list(known), "none"))
+}
+
+// promised are all functions of which a policy ever promised something.
+func (l Log) promised() ([]string, error) {
+	records, err := l.all(evidence.ActPolicy, "", time.Time{}, time.Time{})
+	var out []string
+	for _, r := range records {
+		if r.Policy != nil {
+			out = union(out, sortedKeys(r.Policy.Functions))
+		}
+	}
+	slices.Sort(out)
+	return out, err
 }
 
 // ErrUnsound marks a bundle that does not hold: no report is made of it.
@@ -163,7 +182,8 @@ var ErrUnsound = errors.New("the records do not hold")
 // verdicts that do not follow from their figures, are told in the report; the
 // error of anything else that was found matches [ErrUnsound].
 func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) {
-	v, records, checkpoint, err := evidence.ReadBundle(r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
+	opened, err := evidence.ReadBundle(r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
+	v := opened.Verification
 	if v != nil {
 		for _, f := range v.Findings {
 			if f.Kind != evidence.FoundUnfinished && f.Kind != evidence.FoundVerdict {
@@ -174,5 +194,10 @@ func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) 
 	if err != nil {
 		return Log{}, err
 	}
-	return FromRecords(records, string(checkpoint), key.String()), nil
+	l := FromRecords(opened.Records, string(opened.Checkpoint), key.String())
+	l.First, l.Next = v.From, v.To // also of a part without a single record
+	if v.From > 0 {
+		l.Before, l.Begins = opened.Earlier, opened.About.Since
+	}
+	return l, nil
 }

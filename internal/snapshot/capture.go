@@ -77,8 +77,10 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 	data := newTables(k, capture, w)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return data.copyAll(groupCtx) })
-	group.Go(func() error { return k.definitions(groupCtx, capture, w, snap) })
+	dumped := make(chan struct{})
+	group.Go(func() error { return k.definitions(groupCtx, capture, w, snap, dumped) })
 	group.Go(func() error {
+		<-dumped // the checks take the place of pg_dump's session
 		snap.Observed = k.observe(groupCtx, capture)
 		return nil
 	})
@@ -104,11 +106,13 @@ func (k *taking) read(ctx context.Context, capture *postgres.Capture, w *reposit
 	return snap, now, nil
 }
 
-// definitions stores what describes the tables rather than fills them.
-func (k *taking) definitions(ctx context.Context, capture *postgres.Capture, w *repository.Writer, snap *repository.Snapshot) error {
+// definitions stores what describes the tables rather than fills them. It closes
+// dumped once pg_dump has ended.
+func (k *taking) definitions(ctx context.Context, capture *postgres.Capture, w *repository.Writer, snap *repository.Snapshot, dumped chan<- struct{}) error {
 	defer k.phases.Begin("schema")()
 	k.report.Report(progress.Event{Function: k.fn.Name, Phase: "schema"})
 	schema, err := pipe(ctx, w, capture.Schema)
+	close(dumped)
 	if err != nil {
 		return k.wrap("storing the schema", err)
 	}

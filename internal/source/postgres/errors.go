@@ -120,8 +120,10 @@ const (
 	codeQueryCanceled    = "57014"
 	codeUndefinedTable   = "42P01"
 	codeInvalidSchema    = "3F000"
-	codeNoPrivilege      = "42501"
-	codeOutOfMemory      = "53200"
+
+	codeTooManyConnections = "53300"
+	codeNoPrivilege        = "42501"
+	codeOutOfMemory        = "53200"
 )
 
 // hasCode reports whether err is an error of the server with one of the codes.

@@ -34,26 +34,30 @@ type Observed struct {
 }
 
 // Observe runs queries under the snapshot of the capture, each by itself, in a
-// session that counts as one of the source's connections and is ended
-// afterwards. Nothing that a query does or fails with touches the capture:
+// session of its own beside those that copy, which is ended afterwards. To be
+// called when [Capture.Schema] is done, whose session it takes the place of: so
+// a capture has no more sessions at once than it said. Nothing that a query does or fails with touches the capture:
 // queries can only read, wait for no lock longer than anybody here, and end
 // when their time is up.
 func (c *Capture) Observe(ctx context.Context, queries []string, p Patience) []Observed {
 	out := make([]Observed, len(queries))
 	done := 0
 	err := c.do(ctx, "running the function's checks", func(ctx context.Context) error {
-		return c.pool.lend(ctx, func(conn *pgx.Conn) error {
-			ctx, cancel := context.WithTimeout(ctx, p.All)
-			defer cancel()
-			for ; done < len(queries); done++ {
-				out[done].Value, out[done].Err = c.observe(ctx, conn, queries[done], p.Each)
-				if conn.IsClosed() || ctx.Err() != nil {
-					done++
-					return errors.New("the time for all checks together was up, or the session was lost")
-				}
+		ctx, cancel := context.WithTimeout(ctx, p.All)
+		defer cancel()
+		conn, err := c.openBeside(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = hangUp(conn) }() // what was set in it must meet nobody
+		for ; done < len(queries); done++ {
+			out[done].Value, out[done].Err = c.observe(ctx, conn, queries[done], p.Each)
+			if conn.IsClosed() || ctx.Err() != nil {
+				done++
+				return errors.New("the time for all checks together was up, or the session was lost")
 			}
-			return errObserved
-		})
+		}
+		return nil
 	})
 	for ; done < len(queries); done++ {
 		out[done].Err = err
@@ -61,9 +65,21 @@ func (c *Capture) Observe(ctx context.Context, queries []string, p Patience) []O
 	return out
 }
 
-// errObserved ends the session of the checks: what they have set in it must
-// meet nobody.
-var errObserved = errors.New("the checks are done")
+// openBeside opens a session that sees the snapshot. That of pg_dump may live on
+// at the server for a moment after the program has ended, and take the last one
+// that the role may have.
+func (c *Capture) openBeside(ctx context.Context) (*pgx.Conn, error) {
+	const pause, patience = 50 * time.Millisecond, 2 * time.Second
+	for waited := time.Duration(0); ; waited += pause {
+		conn, err := c.source.openWorker(ctx, c.sel.Function, c.snapshot)
+		if err == nil || !hasCode(err, codeTooManyConnections) || waited >= patience {
+			return conn, err
+		}
+		if err := c.source.opts.Clock.Sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
 
 // observe runs one query in the transaction of the capture and leaves that as
 // it was.
