@@ -39,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// What cannot be said on standard error has nowhere else to go.
 	complain := func(err error) { _, _ = fmt.Fprintf(stderr, "backupd-audit: %v\n", err) }
 	flags.Usage = func() { _, _ = fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
-	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
+	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	flags.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that you were given; may be repeated")
 	asJSON := flags.Bool("json", false, "print one JSON document")
 	err := flags.Parse(args)

@@ -179,8 +179,8 @@ and no network. backupd-audit is the same without the rest of this program.
 
 Exit status 4 when something is wrong: each finding names the record and says
 what it means.`,
-		Example: `  backupd audit verify evidence.zip --key "$(cat log.pub)"
-  backupd audit verify evidence.zip --key "$(cat log.pub)" --head checkpoint-of-june.txt`,
+		Example: `  backupd audit verify evidence.zip --key log.pub
+  backupd audit verify evidence.zip --key log.pub --head checkpoint-of-june.txt`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			req.File = files[0]
@@ -194,7 +194,7 @@ what it means.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
+	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	f.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that was given out earlier, to compare with; may be repeated")
 	_ = cmd.MarkFlagFilename("head")
 	complete(cmd, "key")

@@ -42,10 +42,15 @@ func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
 	return EvidenceKey{Log: log.Origin(), Records: log.Size(), KeyFile: cfg.Evidence.KeyFile, Public: log.PublicKey().String()}
 }
 
-// RotateEvidenceKey puts a new key to use, which the one before announces.
+// RotateEvidenceKey puts a new key to use, which the one before announces. The
+// one before signs the intent, the new one the result.
 func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 	before := e.evidence.PublicKey().String()
-	if err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx)); err != nil {
+	err := e.keyWork(ctx, "rotate-sign", func() (evidence.Key, error) {
+		err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx))
+		return evidence.Key{Key: e.evidence.PublicKey().ID, Public: e.evidence.PublicKey().String()}, err
+	})
+	if err != nil {
 		return EvidenceKey{}, explainKeyFile(err)
 	}
 	out := evidenceKey(e.cfg, e.evidence)

@@ -128,6 +128,7 @@ type PolicyChange struct {
 	SHA256    string                       `json:"sha256"`
 	By        string                       `json:"by,omitempty"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	Terms     *Terms                       `json:"terms,omitempty"`
 }
 
 // AnchorGiven is a checkpoint that was given to somebody outside: whoever has it
@@ -156,4 +157,7 @@ type HeadCheck struct {
 	Size uint64 `json:"size"`
 	Root string `json:"root,omitempty"`
 	Fits bool   `json:"fits"`
+	// NotChecked says why it could not be compared, which shows nothing; empty
+	// when it was.
+	NotChecked string `json:"not_checked,omitempty"`
 }

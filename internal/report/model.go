@@ -287,6 +287,8 @@ type Restore struct {
 	Outcome  evidence.Outcome `json:"outcome"`
 	Error    string           `json:"error,omitempty"`
 	evidence.Restore
+	// RecoveryPoint is what was restored; zero when that is not known.
+	RecoveryPoint time.Time `json:"recovery_point,omitzero"`
 }
 
 // Controls is a round of negative controls.
