@@ -41,7 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// What cannot be said on standard error has nowhere else to go.
 	complain := func(err error) { _, _ = fmt.Fprintf(stderr, "backupd-audit: %v\n", err) }
 	flags.Usage = func() { _, _ = fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
-	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
+	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	flags.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that you were given; may be repeated")
 	flags.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
 	flags.BoolVar(&req.Strict, "strict", false, "end with status 4 when there are warnings, too")

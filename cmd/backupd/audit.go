@@ -181,8 +181,8 @@ Exit status 4 when something is wrong: each finding names the record and says
 what it means. Warnings come first: what is in order and yet not as it was
 promised, as silence, promises that were lowered, anchors that are missing, acts
 without an end. With --strict they end with status 4, too.`,
-		Example: `  backupd audit verify evidence.zip --key "$(cat log.pub)"
-  backupd audit verify evidence.zip --key "$(cat log.pub)" --head checkpoint-of-june.txt`,
+		Example: `  backupd audit verify evidence.zip --key log.pub
+  backupd audit verify evidence.zip --key log.pub --head checkpoint-of-june.txt`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			req.File = files[0]
@@ -196,7 +196,7 @@ without an end. With --strict they end with status 4, too.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust; may be repeated")
+	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	f.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that was given out earlier, to compare with; may be repeated")
 	f.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
 	f.BoolVar(&req.Strict, "strict", false, "end with status 4 when there are warnings, too")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/server"
 )
@@ -18,7 +19,7 @@ func newCheck(a *app) *cobra.Command {
 		Short:   "Look at everything the configuration depends on",
 		GroupID: groupSetup,
 		Long: `Check reads the configuration and looks at all that it names: the data
-directory, the keys, every site and source with the rights that are needed
+directory, the keys (that of the evidence log, too), every site and source with the rights that are needed
 there, the programs of PostgreSQL, and the place for proofs; a service that runs
 is asked how the sites fare. A line each, and for what fails what to do about
 it. Nothing is changed.
@@ -35,7 +36,7 @@ itself is wrong.`,
 			if err != nil {
 				return err
 			}
-			findings := append(engine.Check(cmd.Context(), cfg, a.engineOptions()), a.asked(cmd.Context(), cfg.DataDir)...)
+			findings := append(engine.Check(cmd.Context(), cfg, a.engineOptions()), a.asked(cmd.Context(), cfg)...)
 			return errors.Join(
 				a.answer(list(findings, nil), nil, func() error { return a.showFindings(findings) }),
 				checkOutcome(findings), cmd.Context().Err())
@@ -44,25 +45,31 @@ itself is wrong.`,
 }
 
 // asked returns what a running service has to say, nothing when there is none.
-func (a *app) asked(ctx context.Context, dataDir string) []engine.Finding {
-	client, err := a.dial(ctx, dataDir)
+func (a *app) asked(ctx context.Context, cfg *config.Config) []engine.Finding {
+	client, err := a.dial(ctx, cfg.DataDir)
 	if errors.Is(err, server.ErrNoService) {
 		return nil
 	}
 	var sites engine.Sites
 	var keys engine.KeyList
 	var status engine.Status
+	var signing engine.EvidenceKey
+	var signingErr error
 	if err == nil {
 		var keysErr, statusErr error
 		sites, err = client.Sites(ctx)
 		keys, keysErr = client.Keys(ctx)
 		status, statusErr = client.Status(ctx)
+		signing, signingErr = client.EvidenceKey(ctx)
 		err = errors.Join(err, keysErr, statusErr, client.Close())
 	}
 	if err != nil {
-		return []engine.Finding{{Group: "service", Subject: server.SocketPath(dataDir), Detail: err.Error()}}
+		return []engine.Finding{{Group: "service", Subject: server.SocketPath(cfg.DataDir), Detail: err.Error()}}
 	}
 	findings := append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
+	if f := engine.SigningKeyFinding(cfg, signing.Public, signingErr); !f.OK {
+		findings = append(findings, f) // what is right was said already
+	}
 	return append(findings, engine.ProvenFindings(status)...)
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,6 +13,7 @@ import (
 
 func newDrillRun(a *app) *cobra.Command {
 	var req engine.DrillRequest
+	var review string
 	var identity string
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
@@ -32,7 +35,8 @@ of every promise, an audit of the evidence. A cold start needs another key than
 this host's (--identity, or keys.drill_identity_file), and checks of their own
 in the functions; else it does not reach L7 and shows nothing.
 
-Everything goes into the evidence log, before and after. Exit status 4 when a
+Everything goes into the evidence log, before and after, and the draft of a review
+into data_dir/reviews; --review writes it to a file of your choice, too. Exit status 4 when a
 difference was found or an objective missed, 1 when something could not be
 carried out, which shows nothing.`,
 		Example: `  backupd drill run full-scale --from onsite
@@ -46,6 +50,9 @@ carried out, which shows nothing.`,
 			if err != nil {
 				return err
 			}
+			if s.Kind == drill.Tabletop && !req.Technical && review != "" {
+				return usageError(cmd, errors.New("--review: an exercise at a table has none before 'backupd drill record' takes the answers"))
+			}
 			req.Scenario = raw
 			if identity != "" {
 				if req.Identity, _, err = a.identitiesOf(identity); err != nil {
@@ -57,6 +64,9 @@ carried out, which shows nothing.`,
 				x, err = ops.RunDrill(cmd.Context(), req, a.screen.Report)
 				return err
 			})
+			if x != nil && review != "" {
+				err = errors.Join(err, a.writeReview(cmd.Context(), x, review))
+			}
 			err = drillOutcome(x, err)
 			return a.answer(orNil(x), err, func() error { return a.showRun(s, x) })
 		},
@@ -67,8 +77,33 @@ carried out, which shows nothing.`,
 	_ = cmd.MarkFlagFilename("identity")
 	cmd.Flags().StringSliceVar(&req.Participants, "participants", nil, "who takes part, as `ROLE` or 'role: name'; several with commas between")
 	a.completeFromConfig(cmd, "from", siteNames)
+	cmd.Flags().StringVar(&review, "review", "", "write the draft of the review into this `FILE`, too: .html, .md or .json")
 	complete(cmd, "participants")
 	return cmd
+}
+
+// writeReview writes the draft of the review of an exercise into a file.
+func (a *app) writeReview(ctx context.Context, x *drill.Exercise, path string) error {
+	var v *drill.Review
+	err := a.using(ctx, func(ops operations) (err error) {
+		v, err = ops.ReviewDrill(ctx, x.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	form, err := reviewFormat("", path)
+	if err != nil {
+		return err
+	}
+	text, err := render(v, form)
+	if err == nil {
+		err = writeReport(path, text)
+	}
+	if err == nil {
+		x.Review = path
+	}
+	return err
 }
 
 // drillOutcome returns the error that an exercise and err come to together.

@@ -73,6 +73,9 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	for _, text := range x.NotShown {
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("not shown: "+text))
 	}
+	if x.Review != "" {
+		fmt.Fprintf(&b, "  review, to be completed by people: %s\n", x.Review)
+	}
 	if _, err := fmt.Fprint(a.stdout, b.String()); err != nil {
 		return err
 	}

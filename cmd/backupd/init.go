@@ -17,8 +17,9 @@ func newInit(a *app) *cobra.Command {
 		Use:     "init",
 		Short:   "Make the keys, and the repository on every site",
 		GroupID: groupSetup,
-		Long: `Init makes the identity of this service (keys.identity_file) unless it exists,
-and the repository on every site that has none. It may be run again at any
+		Long: `Init makes the identity of this service (keys.identity_file) and the key that
+signs the evidence (evidence.key_file) unless they exist, and the repository on
+every site that has none. It may be run again at any
 time; what is there stays as it is.
 
 Everything leaves this host encrypted. Whoever holds one of the identities can

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/saypro/backupd/cmd/backupd/internal/show"
+	"github.com/saypro/backupd/internal/audit"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/report"
 )
@@ -160,11 +161,11 @@ func (a *app) makeReport(ctx context.Context, req report.Request, f reportFlags,
 	counted := &counter{to: w}
 	var err error
 	if f.bundle != "" {
-		key, keyErr := verifierKey(f.key)
+		key, keyErr := audit.PublicKey(f.key)
 		if keyErr != nil {
-			return nil, keyErr
+			return nil, fmt.Errorf("%w: --key: %w", engine.ErrUsage, keyErr)
 		}
-		out.Report, err = engine.ReportBundle(ctx, f.bundle, key, req, a.engineOptions(), counted)
+		out.Report, err = engine.ReportBundle(ctx, f.bundle, key.String(), req, a.engineOptions(), counted)
 	} else {
 		err = a.using(ctx, func(ops operations) (err error) {
 			out.Report, err = ops.Report(ctx, req, counted)
@@ -173,22 +174,6 @@ func (a *app) makeReport(ctx context.Context, req report.Request, f reportFlags,
 	}
 	out.Bytes = counted.n
 	return out, err
-}
-
-// verifierKey is a key as it is given, or the last line of the file that is
-// named: 'backupd audit key' prints the key there.
-func verifierKey(text string) (string, error) {
-	if strings.Contains(text, "+") && !strings.ContainsAny(text, "\n") {
-		if _, err := os.Stat(text); err != nil {
-			return text, nil
-		}
-	}
-	raw, err := os.ReadFile(text)
-	if err != nil {
-		return "", fmt.Errorf("%w: --key: %w", engine.ErrUsage, err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
-	return strings.TrimSpace(lines[len(lines)-1]), nil
 }
 
 // counter counts what goes through it.

@@ -37,7 +37,7 @@ const maxHead = 64 << 10
 // Request says what to check.
 type Request struct {
 	File  string
-	Keys  []string // public keys, as text
+	Keys  []string // public keys, as text, or files with one
 	Heads []string // files with checkpoints
 	// TSARoots are files with the certificates, PEM, of the time-stamping
 	// authorities that are trusted.
@@ -56,7 +56,7 @@ func Check(req Request) (*evidence.Verification, error) {
 	var o evidence.VerifyOptions
 	var err error
 	for _, text := range req.Keys {
-		k, err := evidence.ParsePublicKey(text)
+		k, err := PublicKey(text)
 		if err != nil {
 			return nil, fmt.Errorf("%w: --key: %w", ErrUsage, err)
 		}
@@ -279,7 +279,10 @@ func showKeys(b *strings.Builder, v *evidence.Verification) {
 func showHeads(b *strings.Builder, v *evidence.Verification) {
 	for _, h := range v.Heads {
 		fits := "fits"
-		if !h.Fits {
+		switch {
+		case h.NotChecked != "":
+			fits = "NOT CHECKED: " + h.NotChecked
+		case !h.Fits:
 			fits = "DOES NOT FIT"
 		}
 		fmt.Fprintf(b, "\ncheckpoint of %d records that you gave: %s\n", h.Size, fits)
@@ -319,9 +322,28 @@ func showPolicies(b *strings.Builder, v *evidence.Verification) {
 		for _, name := range slices.Sorted(maps.Keys(p.Functions)) {
 			f := p.Functions[name]
 			fmt.Fprintf(b, "      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
+			showTerms(b, f.Terms)
 		}
 		for _, to := range slices.Sorted(maps.Keys(p.Anchors)) {
 			fmt.Fprintf(b, "      %s: an anchor every %s\n", to, seconds(p.Anchors[to]))
+		}
+	}
+}
+
+// showTerms says what of a function is not looked at.
+func showTerms(b *strings.Builder, t *evidence.FunctionTerms) {
+	if t == nil {
+		return
+	}
+	if t.Suspicion.Off != "" {
+		fmt.Fprintf(b, "        nothing makes a recovery point suspect: %s\n", t.Suspicion.Off)
+	}
+	if t.RotateSeconds == 0 {
+		b.WriteString("        nothing bounds when each recovery point is proven\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Checks)) {
+		if c := t.Checks[name]; c.Skip != "" {
+			fmt.Fprintf(b, "        check %s is skipped: %s\n", name, c.Skip)
 		}
 	}
 }

@@ -149,3 +149,36 @@ func TestShown(t *testing.T) {
 		t.Errorf("%v: %s", err, document.String())
 	}
 }
+
+// A key is taken as it is or in a file, as the program prints it, and a private
+// one is not repeated.
+func TestAKeyIsTakenFromAFile(t *testing.T) {
+	bundle, _, key := written(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "log.pub")
+	if err := os.WriteFile(file, []byte("log github.com/saypro, 3 records\n"+key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []string{key, file} {
+		if v, err := audit.Check(audit.Request{File: bundle, Keys: []string{given}}); err != nil || !v.OK {
+			t.Errorf("--key %s: %v", given, err)
+		}
+	}
+	s, err := evidence.NewSigner(evidence.OriginPrefix + "00000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := filepath.Join(dir, "evidence.key")
+	if err := evidence.WriteKeyFile(private, s); err != nil {
+		t.Fatal(err)
+	}
+	secret := s.Private()[len(s.Private())-20:]
+	for given, want := range map[string]string{
+		filepath.Join(dir, "gone"): "or a file whose last line it is", private: "the last line of the file", s.Private(): "or a file",
+	} {
+		_, err := audit.Check(audit.Request{File: bundle, Keys: []string{given}})
+		if !errors.Is(err, audit.ErrUsage) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%v", err)
+		}
+	}
+}

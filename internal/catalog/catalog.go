@@ -125,27 +125,36 @@ func (c *Catalog) prepare() error {
 // Peek returns the value stored under name in the catalog at path, without
 // taking hold of it for longer and without changing anything. The error matches
 // [ErrInUse] while another process has it open.
-func Peek(path, name string) ([]byte, error) {
+func Peek(path, name string) (out []byte, err error) {
+	err = peek(path, func(c *Catalog) error {
+		out, err = c.Meta(name)
+		return err
+	})
+	return out, err
+}
+
+// peek reads the catalog at path without changing anything. The error matches
+// [ErrNotFound] when nothing was ever written there.
+func peek(path string, read func(*Catalog) error) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 100 * time.Millisecond, ReadOnly: true})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("look into catalog %s: %w", path, ErrInUse)
+		return fmt.Errorf("look into catalog %s: %w", path, ErrInUse)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look into catalog %s: %w", path, err)
+		return fmt.Errorf("look into catalog %s: %w", path, err)
 	}
 	c := &Catalog{db: db}
 	defer func() { _ = c.Close() }() // it was only read
-	var out []byte
 	err = db.View(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
-			return fmt.Errorf("catalog: %s: %w", name, ErrNotFound)
+			return fmt.Errorf("catalog %s: %w", path, ErrNotFound)
 		}
 		return nil
 	})
 	if err == nil {
-		out, err = c.Meta(name)
+		err = read(c)
 	}
-	return out, err
+	return err
 }
 
 // WriteTo writes a copy of the catalog as it is between two transactions. It

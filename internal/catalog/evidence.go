@@ -28,6 +28,19 @@ func (c *Catalog) EvidenceHead() (head []byte, err error) {
 	return head, err
 }
 
+// PeekEvidenceHead returns the same of the catalog at path, without changing
+// anything. The error matches [ErrInUse] while another process has it open.
+func PeekEvidenceHead(path string) (head []byte, err error) {
+	err = peek(path, func(c *Catalog) error {
+		head, err = c.EvidenceHead()
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return head, err
+}
+
 // AppendEvidence stores entries and the checkpoint that covers them in one
 // transaction. A nil head stores none.
 func (c *Catalog) AppendEvidence(head []byte, entries []evidence.Entry) error {

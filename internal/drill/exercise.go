@@ -66,6 +66,9 @@ type Exercise struct {
 	// Outcome is what was recorded of its end; State also counts what was
 	// recorded later.
 	Outcome evidence.Outcome `json:"outcome,omitempty"`
+	// Review is the file with the draft of the review, in the answer to what made
+	// it.
+	Review string `json:"review,omitempty"`
 }
 
 // Action is something that is to be done after an exercise.

@@ -157,6 +157,7 @@ func (v *Review) moments() (rows [][]string) {
 func (v *Review) atTable(p *page) {
 	injects := part{heading: "Injects and answers", head: []string{"at", "inject", "question", "expected", "answer", "verdict"}}
 	messages := part{heading: "Messages", head: []string{"due by", "from, to, channel", "to say", "out after", "note", "verdict"}}
+	checked := part{heading: "What else the program checked", head: []string{"step", "what", "what came of it", "took", "verdict"}}
 	people := part{heading: "What people did", head: []string{"step", "what", "took", "note"}}
 	for _, s := range v.Exercise.Steps {
 		verdict := string(s.Status)
@@ -168,11 +169,13 @@ func (v *Review) atTable(p *page) {
 			injects.rows = append(injects.rows, []string{"+" + s.At, s.Text, s.Question, s.Expected, orElse(s.Actual, "no answer"), verdict})
 		case StepMessage:
 			messages.rows = append(messages.rows, []string{"+" + s.At, s.Text, s.Expected, after(s), s.Actual, verdict})
+		case StepRefuse, StepCompare, StepObjectives, StepAudit:
+			checked.rows = append(checked.rows, []string{s.ID, s.Text, orElse(s.Actual, "nothing that is recorded"), after(s), verdict})
 		case StepPeople:
 			people.rows = append(people.rows, []string{s.ID, s.Text, after(s), s.Actual})
 		}
 	}
-	for _, s := range []part{injects, messages, people} {
+	for _, s := range []part{checked, injects, messages, people} {
 		if len(s.rows) > 0 {
 			p.add(s)
 		}

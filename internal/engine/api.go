@@ -344,6 +344,10 @@ type InitReport struct {
 	Sites map[string]InitSite `json:"sites"`
 	// IfLost says what is lost when all identities are.
 	IfLost string `json:"if_lost"`
+	// EvidenceKey is the key that signs the evidence log; EvidenceKeyCreated is
+	// true when it was made now.
+	EvidenceKey        EvidenceKey `json:"evidence_key"`
+	EvidenceKeyCreated bool        `json:"evidence_key_created"`
 	// Closed says that the repository is there and that the identity does not
 	// open it; empty when it does.
 	Closed string `json:"closed,omitempty"`

@@ -35,6 +35,7 @@ func Check(ctx context.Context, cfg *config.Config, o Options) []Finding {
 	c.data()
 	c.advise("data")
 	c.keys()
+	c.evidenceKey()
 	c.sites(ctx)
 	c.advise("site")
 	c.tools()

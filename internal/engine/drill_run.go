@@ -66,7 +66,7 @@ func (e *Engine) carryOut(ctx context.Context, s *drill.Scenario, req DrillReque
 		return nil, err
 	}
 	e.toldDrill()
-	return x, errors.Join(ctx.Err(), drillOutcome(x))
+	return x, errors.Join(ctx.Err(), drillOutcome(x), e.draftReview(x))
 }
 
 // prepareDrill resolves what an exercise works on.
@@ -133,8 +133,8 @@ func (run *exercise) measure(step *evidence.DrillStep, do func()) {
 	step.Seconds = run.clock.Now().Sub(began).Seconds()
 }
 
-// restoreAll restores every function. They begin in the order of their
-// priority, as many at a time as the scenario says.
+// restoreAll restores every function. They begin, on record too, in the order of
+// their priority, as many at a time as the scenario says.
 func (run *exercise) restoreAll(ctx context.Context, steps []evidence.DrillStep) {
 	mine := map[string]*evidence.DrillStep{}
 	for i := range steps {
@@ -142,28 +142,22 @@ func (run *exercise) restoreAll(ctx context.Context, steps []evidence.DrillStep)
 			mine[steps[i].Function] = &steps[i]
 		}
 	}
-	slots := make(chan struct{}, run.atOnce())
-	var work sync.WaitGroup
+	line := queue{slots: make(chan struct{}, run.atOnce())}
 	for _, f := range run.functions {
 		step := mine[f.Name]
 		if err := run.unknown[f.Name]; err != nil {
 			step.Error = err.Error()
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			step.Error = "not begun: " + ctx.Err().Error()
+		if err := line.wait(ctx); err != nil {
+			step.Error = "not begun: " + err.Error()
 			continue
 		}
 		began := run.clock.Now() // here, where the order is theirs
 		step.Started, step.WaitedSeconds = began.UTC(), began.Sub(run.disaster).Seconds()
-		work.Go(func() {
-			defer func() { <-slots }()
-			run.restore(ctx, f, step, began)
-		})
+		line.start(func(begun func()) { run.restore(whenBegun(ctx, begun), f, step, began) })
 	}
-	work.Wait()
+	line.work.Wait()
 	for _, f := range run.functions {
 		mine[f.Name].Concurrent = run.beside(f.Name)
 	}

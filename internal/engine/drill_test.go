@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -84,6 +85,10 @@ func TestFullScale(t *testing.T) {
 	if err != nil || x.State != drill.StatePassed || x.From != "cloud" || x.Outcome != evidence.Done {
 		t.Fatalf("%+v, %v", x, err)
 	}
+	page, err := os.ReadFile(x.Review)
+	if err != nil || !strings.Contains(string(page), "payments") || !strings.Contains(string(page), x.Title) {
+		t.Errorf("the review in %s: %v", x.Review, err)
+	}
 	steps := restores(x)
 	for function, beside := range map[string]string{"payments": "restore of accounts", "accounts": "restore of payments"} {
 		s := steps[function]
@@ -103,6 +108,9 @@ func TestFullScale(t *testing.T) {
 	if steps["accounts"].Started.Before(steps["payments"].Started) {
 		t.Error("accounts began before payments, whose priority is higher")
 	}
+	if a, b := *w.proofOf(t, steps["payments"]).Intent, *w.proofOf(t, steps["accounts"]).Intent; a > b {
+		t.Errorf("on record accounts (%d) began before payments (%d)", b, a)
+	}
 	t.Logf("payments %.1f s, accounts %.1f s, waited %.2f s", steps["payments"].Seconds, steps["accounts"].Seconds, steps["accounts"].WaitedSeconds)
 	left, err := filepath.Glob(filepath.Join(w.cfg.DataDir, "scratch", "*"))
 	if err != nil || len(left) > 0 {
@@ -113,6 +121,9 @@ func TestFullScale(t *testing.T) {
 	x, err = w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte(people)})
 	if !errors.Is(err, engine.ErrDifference) || x.State != drill.StateMissed || !strings.Contains(strings.Join(x.Reasons, " "), "by people exceed the RTO of 1h") {
 		t.Errorf("%+v, %v", x, err)
+	}
+	if left, err := os.ReadFile(x.Review); err != nil || string(left) != string(page) {
+		t.Errorf("the review was written over: %v", err)
 	}
 	if _, err := w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte("steps: {restore-payments: {took: 1s}}\n")}); !errors.Is(err, engine.ErrUsage) {
 		t.Errorf("people changed what was measured: %v", err)
@@ -322,5 +333,32 @@ func TestOpenActionsAreInTheStatus(t *testing.T) {
 	w.again(t) // what was recorded is not in memory alone
 	if all, err := w.Drills(t.Context()); err != nil || len(all) != 1 || len(all[0].Actions) != 1 {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Restores begin in the order of priority, whatever the scheduler of the
+// processors makes of it.
+func TestRestoresBeginInOrder(t *testing.T) {
+	for _, atOnce := range []int{1, 3, 100} {
+		var mu sync.Mutex
+		var began []int
+		running, most := 0, 0
+		err := engine.InOrder(t.Context(), 100, atOnce, func(i int, begun func()) {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			began = append(began, i)
+			mu.Unlock()
+			if i%7 != 0 { // some end without having begun
+				begun()
+			}
+			runtime.Gosched()
+			mu.Lock()
+			running--
+			mu.Unlock()
+		})
+		if err != nil || !slices.IsSorted(began) || len(began) != 100 || most > atOnce {
+			t.Errorf("%d at once: %v, began %v, %d together", atOnce, err, began, most)
+		}
 	}
 }

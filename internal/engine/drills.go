@@ -70,7 +70,7 @@ func (e *Engine) RecordDrill(ctx context.Context, req DrillRecordRequest) (*dril
 		return nil, asDrillUsage(err)
 	}
 	e.toldDrill()
-	return x, drillOutcome(x)
+	return x, errors.Join(drillOutcome(x), e.draftReview(x))
 }
 
 // beginUnlessHeld begins an exercise at a table of which there was none: it was

@@ -43,12 +43,6 @@ func evidenceOptions(cat *catalog.Catalog, o Options) evidence.Options {
 	return evidence.Options{Store: cat, Clock: o.Clock, Program: o.Version}
 }
 
-// makeEvidenceKey makes the key of the log, unless it is there.
-func makeEvidenceKey(cfg *config.Config) error {
-	_, _, err := evidence.MakeKeyFile(cfg.Evidence.KeyFile)
-	return explainKeyFile(err)
-}
-
 // explainKeyFile adds what to do when a key cannot be written or read: a service
 // is often kept from its own configuration's folder.
 func explainKeyFile(err error) error {

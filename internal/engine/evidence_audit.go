@@ -42,16 +42,21 @@ func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
 	return EvidenceKey{Log: log.Origin(), Records: log.Size(), KeyFile: cfg.Evidence.KeyFile, Public: log.PublicKey().String()}
 }
 
-// RotateEvidenceKey puts a new key to use, which the one before announces. What
-// there is by then goes to the sites under the key before: a site that has no
-// more when this host is lost has a whole then, which needs no other key.
+// RotateEvidenceKey puts a new key to use, which the one before announces. The
+// one before signs the intent, the new one the result. What there is by then goes
+// to the sites under the key before: a site that has no more when this host is lost
+// has a whole then, which needs no other key.
 func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 	if _, err := e.publish(ctx); err != nil {
 		// A key that may be stolen must not stay because of that.
 		e.log.Warn("the evidence could not be given to the sites before its key was changed; it will be, with the new key", "error", err)
 	}
 	before := e.evidence.PublicKey().String()
-	if err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx)); err != nil {
+	err := e.keyWork(ctx, "rotate-sign", func() (evidence.Key, error) {
+		err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx))
+		return evidence.Key{Key: e.evidence.PublicKey().ID, Public: e.evidence.PublicKey().String()}, err
+	})
+	if err != nil {
 		return EvidenceKey{}, explainKeyFile(err)
 	}
 	out := evidenceKey(e.cfg, e.evidence)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/verify"
 )
@@ -89,4 +90,29 @@ func (e *Engine) ColdDue(tried map[string]time.Time) (function, site string, due
 // ColdOnSchedule makes a cold start as the service does.
 func (e *Engine) ColdOnSchedule(ctx context.Context, function, site string) {
 	e.coldOnSchedule(ctx, e.cfg.Functions[function], site)
+}
+
+// Promise is what is put on record of a configuration.
+func Promise(cfg *config.Config) (*evidence.Policy, error) { return policyInForce(cfg) }
+
+// SwitchedOff is what a status warns of in it.
+func SwitchedOff(cfg *config.Config) []string {
+	out := switchedOffForAll(cfg)
+	for _, name := range cfg.FunctionOrder {
+		out = append(out, switchedOff(cfg.Functions[name])...)
+	}
+	return out
+}
+
+// InOrder starts n pieces of work as an exercise starts its restores.
+func InOrder(ctx context.Context, n, atOnce int, work func(i int, begun func())) error {
+	q := queue{slots: make(chan struct{}, atOnce)}
+	defer q.work.Wait()
+	for i := range n {
+		if err := q.wait(ctx); err != nil {
+			return err
+		}
+		q.start(func(begun func()) { work(i, begun) })
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/storage"
 )
@@ -29,9 +30,12 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 	if err != nil {
 		return report, err
 	}
-	if err := makeEvidenceKey(cfg); err != nil {
-		return report, err
+	_, keyErr := os.Stat(cfg.Evidence.KeyFile)
+	log, err := evidence.OpenWithKeyFile(evidenceOptions(cat, o), cfg.Evidence.KeyFile)
+	if err != nil {
+		return report, explainKeyFile(err)
 	}
+	report.EvidenceKey, report.EvidenceKeyCreated = evidenceKey(cfg, log), os.IsNotExist(keyErr)
 	own, err := ownRecipients(cfg.Keys.IdentityFile)
 	if err != nil {
 		return report, err
@@ -67,7 +71,7 @@ func Init(ctx context.Context, cfg *config.Config, o Options) (report InitReport
 		}
 		return report, errors.Join(errs...)
 	}
-	made, err := repository.Init(ctx, options, recipients)
+	made, err := initOnRecord(ctx, log, options, recipients, o.By)
 	if made != nil {
 		report.Repository = made.Repository
 		for name, what := range made.Sites {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
 )
@@ -36,6 +37,7 @@ func viewOf(f engine.FunctionObjectives, scope, site string) engine.ExposureView
 // TestObjectivesAreJudgedByWhatIsOnRecord takes snapshots in time and too late,
 // and looks at what is said of it.
 func TestObjectivesAreJudgedByWhatIsOnRecord(t *testing.T) {
+	installed := clock.System.Now()
 	w := newWorld(t, extra{})
 	empty := w.promises(t, "payments")
 	if !empty.Degraded || !strings.Contains(empty.Unjudged, "nothing can be judged") || len(empty.Views) > 0 {
@@ -50,7 +52,7 @@ func TestObjectivesAreJudgedByWhatIsOnRecord(t *testing.T) {
 	w.clock.advance(2 * time.Minute)
 
 	all := w.objectives(t, engine.ObjectivesRequest{})
-	if all.Functions[0].Function != "accounts" || !all.Functions[0].Degraded || !all.Degraded || all.Evidence.Before(begin) {
+	if all.Functions[0].Function != "accounts" || !all.Functions[0].Degraded || !all.Degraded || all.Evidence.Before(installed) {
 		t.Errorf("the function without recovery points is not the most endangered: %+v", all)
 	}
 	f := all.Functions[1]

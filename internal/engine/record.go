@@ -195,13 +195,13 @@ func (e *Engine) endCutShort() error {
 
 // policyInForce is what the configuration promises. Nothing in it is secret.
 func policyInForce(cfg *config.Config) (*evidence.Policy, error) {
-	p := &evidence.Policy{Sites: cfg.SiteOrder, Functions: map[string]evidence.FunctionObjective{}}
+	p := &evidence.Policy{Sites: cfg.SiteOrder, Functions: map[string]evidence.FunctionObjective{}, Terms: termsOf(cfg)}
 	for name, f := range cfg.Functions {
 		p.Functions[name] = evidence.FunctionObjective{
 			RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(), Priority: f.Priority,
 			Source: f.Source, Scope: slices.Concat(f.Schemas, f.Tables),
 			ProveEverySeconds: f.Prove.Every.Seconds(), ProveLevel: f.Prove.Level, Keep: keepRules(f.Keep),
-			Checks: checkDigests(f.Checks),
+			Checks: checkDigests(f.Checks), Terms: functionTerms(f),
 		}
 	}
 	p.Anchors = map[string]float64{}

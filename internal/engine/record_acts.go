@@ -91,6 +91,7 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 	}
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
 		g := e.company.enter(kind, req.Function, req.From)
+		tellBegun(ctx)
 		r, err = work()
 		beside := e.company.leave(g)
 		out := evidence.Record{Function: req.Function, Proof: e.proofBody(r, f)}
@@ -147,17 +148,26 @@ func readable(address string) string {
 // restoreOnRecord brings a recovery point back, on record.
 func (e *Engine) restoreOnRecord(ctx context.Context, req restore.Request, report progress.Reporter) (r restore.Result, err error) {
 	f := e.cfg.Functions[req.Function]
-	asked := &evidence.Restore{Snapshot: req.Snapshot, RecoveryPoint: req.At, Target: readable(req.To), Tables: req.Tables}
+	asked := &evidence.Restore{Snapshot: req.Snapshot, At: inUTC(req.At), From: req.From, Target: readable(req.To), Tables: req.Tables}
 	err = e.attest(ctx, evidence.Record{Act: evidence.ActRestore, Function: req.Function, Restore: asked}, func() (evidence.Record, error) {
 		r, err = e.restorer.Restore(ctx, req, report)
 		return evidence.Record{Restore: &evidence.Restore{
-			Snapshot: r.Snapshot, RecoveryPoint: r.RecoveryPoint.UTC(), Target: asked.Target, Tables: req.Tables,
+			Snapshot: r.Snapshot, RecoveryPoint: restoredPoint(r), At: asked.At, From: asked.From, Target: asked.Target, Tables: req.Tables,
 			Sites: slices.Sorted(maps.Keys(r.Sites)), Started: r.Started, Ended: e.clock.Now().UTC(), Seconds: r.DurationSeconds,
 			Phases: r.Phases, Rows: r.Rows, Bytes: r.BytesRaw, LostSeconds: r.LossSeconds,
 			RPOSeconds: f.RPO.Seconds(), RTOSeconds: f.RTO.Seconds(),
 		}}, err
 	})
 	return r, err
+}
+
+// restoredPoint is when what was restored was so; nil when nothing was chosen.
+func restoredPoint(r restore.Result) *time.Time {
+	if r.RecoveryPoint.IsZero() {
+		return nil
+	}
+	at := r.RecoveryPoint.UTC()
+	return &at
 }
 
 // deletion gives up or removes what no rule keeps, on record.

@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,8 +68,20 @@ func TestEveryActIsOnRecord(t *testing.T) {
 	if _, err := w.Restore(ctx, restore.Request{Function: "payments", To: to}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if r = w.pair(t, evidence.ActRestore); r.Outcome != evidence.Done || r.Restore.Rows != 2000 || r.Restore.LostSeconds <= 0 || r.Restore.Target == to {
+	if r = w.pair(t, evidence.ActRestore); r.Outcome != evidence.Done || r.Restore.Rows != 2000 || r.Restore.LostSeconds <= 0 || r.Restore.Target == to || r.Restore.RecoveryPoint == nil {
 		t.Errorf("the restore is told as %+v, %+v", r, r.Restore)
+	}
+	asked := w.on(t, evidence.ActRestore)[0].Restore
+	if text, err := json.Marshal(asked); err != nil || strings.Contains(string(text), "0001-01-01") || asked.From != "" {
+		t.Errorf("asked for the newest is told as %s, %v", text, err)
+	}
+	at := w.clock.Now().Add(-time.Hour)
+	if _, err := w.Restore(ctx, restore.Request{Function: "payments", To: to, At: at, From: "cloud"}, nil); err == nil {
+		t.Fatal("a restore into what is not empty, from before there was anything")
+	}
+	r = w.pair(t, evidence.ActRestore)
+	if asked = w.on(t, evidence.ActRestore)[2].Restore; !asked.At.Equal(at) || asked.From != "cloud" || r.Outcome != evidence.Failed || r.Restore.RecoveryPoint != nil {
+		t.Errorf("asked for a moment and a site is told as %+v, then %+v", asked, r.Restore)
 	}
 	if _, err := w.Snapshot(ctx, []string{"payments"}, nil); err != nil {
 		t.Fatal(err)
@@ -186,5 +200,71 @@ func TestEvidenceOutlivesItsHost(t *testing.T) {
 				t.Errorf("after the loss: %+v", r)
 			}
 		})
+	}
+}
+
+// What is done with keys is on record before and after: those of the
+// repository, and that of the record itself, whose intent and result are signed
+// by two keys.
+func TestEveryKeyActIsOnRecord(t *testing.T) {
+	w := newWorld(t, extra{})
+	r := w.pair(t, evidence.ActKey)
+	if r.Key.Operation != "init" || r.Outcome != evidence.Done || len(r.Key.Recipients) != 2 || r.Key.Key == "" || !slices.Equal(r.Key.Sites, []string{"cloud", "onsite"}) {
+		t.Errorf("the init is told as %+v, %+v", r, r.Key)
+	}
+	first, size := w.Evidence().PublicKey(), w.Evidence().Size()
+	w.shut(t)
+	if _, err := engine.Init(t.Context(), w.cfg, w.options()); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	if got := w.Evidence().Size(); got != size {
+		t.Errorf("an init that made nothing wrote %d records", got-size)
+	}
+	ctx := engine.By(t.Context(), "ops")
+	if _, err := w.RotateEvidenceKey(ctx); err != nil {
+		t.Fatal(err)
+	}
+	last := w.on(t, evidence.ActKey)
+	last = last[len(last)-3:]
+	if last[0].Phase != evidence.Intent || last[0].Key.Operation != "rotate-sign" || last[0].By != "ops" || last[1].Key.Operation != "sign" ||
+		last[2].Phase != evidence.Result || last[2].Outcome != evidence.Done || *last[2].Intent != last[0].Sequence || last[2].Key.Public != last[1].Key.Public {
+		t.Errorf("the rotation is told as %+v", last)
+	}
+	// A crash when the key was turned, and its result not written.
+	if _, err := w.Evidence().Begin(evidence.Record{Act: evidence.ActKey, Key: &evidence.Key{Operation: "rotate-sign"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Evidence().RotateKeyFile(w.cfg.Evidence.KeyFile, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.again(t)
+	if _, err := w.Evidence().EndUnfinished(); err != nil {
+		t.Fatal(err)
+	}
+	v := w.check(t, first.String())
+	if !v.OK || v.Acts["key done"] != 2 || v.Acts["key cut short"] != 1 || len(v.Keys) != 3 {
+		t.Errorf("%+v, %v, %+v", v.Findings, v.Acts, v.Keys)
+	}
+}
+
+// A host that was lost begins no log of its own by another init: that which the
+// sites keep is taken over.
+func TestInitOfALostHostBeginsNoLog(t *testing.T) {
+	w := newWorld(t, extra{})
+	w.take(t, "payments")
+	w.again(t) // the evidence is queued on closing
+	w.sync(t)
+	w.lostHost(t, false)
+	if _, err := engine.Init(t.Context(), w.cfg, w.options()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
+	if err != nil || out.Records == 0 {
+		t.Fatalf("rebuilt: %+v, %v", out, err)
+	}
+	w.open(t)
+	if r := w.on(t, evidence.ActKey); len(r) != 3 {
+		t.Errorf("%d records of keys, there were 3", len(r))
 	}
 }

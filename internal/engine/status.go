@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/schedule"
 )
@@ -38,10 +40,13 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	actions, err := e.drillWarnings()
-	if err != nil {
+	if err = s.damaged(err); err != nil {
 		return s, err
 	}
-	s.Warnings = append(keys.Warnings, actions...)
+	s.Warnings = slices.Concat(keys.Warnings, actions, switchedOffForAll(e.cfg))
+	if exposed := exposedKey(e.cfg.Evidence.KeyFile); exposed != "" {
+		s.Warnings = append(s.Warnings, exposed)
+	}
 	if err := e.statusOfControls(&s); err != nil {
 		return s, err
 	}
@@ -64,7 +69,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 			}
 		}
 		warnings, err := e.outlookWarnings(name, s.Time)
-		if err != nil {
+		if err = s.damaged(err); err != nil {
 			return s, err
 		}
 		s.Warnings = append(s.Warnings, warnings...)
@@ -73,6 +78,19 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		s.Functions = append(s.Functions, f)
 	}
 	return s, nil
+}
+
+// damaged takes an error that says that a record of the evidence is damaged for a
+// reason, so that the rest is told all the same; it returns any other.
+func (s *Status) damaged(err error) error {
+	if !errors.Is(err, evidence.ErrDamaged) {
+		return err
+	}
+	s.Degraded = true
+	if !slices.Contains(s.Reasons, err.Error()) {
+		s.Reasons = append(s.Reasons, err.Error())
+	}
+	return nil
 }
 
 // newestRuns returns the newest run of each function that is not running.
@@ -118,6 +136,7 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}
+	out.Warnings = append(out.Warnings, switchedOff(f)...)
 	if found {
 		out.Reasons = append(out.Reasons, overdue(f, proofs, e.cfg.SiteOrder, oldest, now)...)
 	}

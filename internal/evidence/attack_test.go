@@ -559,8 +559,16 @@ func TestHeadsOutsideOfThePeriodAreSaid(t *testing.T) {
 	l := full(t)
 	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}, Heads: [][]byte{must1(l.CheckpointAt(3))(t), must1(l.Checkpoint())(t)}}
 	v := verify(t, bundleOf(t, l.Log, begin.Add(time.Hour), begin.Add(2*time.Hour)), trust)
-	if len(v.Findings) != 2 || !strings.Contains(v.Findings[0].Text, "without --from") || !strings.Contains(v.Findings[1].Text, "without --to") {
-		t.Errorf("%+v", v.Findings)
+	if !v.OK || len(v.Heads) != 2 || !strings.Contains(v.Heads[0].NotChecked, "without --from") || !strings.Contains(v.Heads[1].NotChecked, "without --to") ||
+		v.Heads[0].Fits || v.Heads[1].Fits {
+		t.Errorf("%+v, %+v", v.Findings, v.Heads)
+	}
+	// One of more records than the log is said to hold at all shows that it was cut.
+	all, records := bundleOf(t, l.Log, time.Time{}, time.Time{}), l.Size()
+	l.snapshot(t, "payments")
+	trust.Heads = [][]byte{must1(l.Checkpoint())(t)}
+	if v := verify(t, all, trust); !slices.Equal(kinds(v), []FindingKind{FoundHead}) || v.Heads[0].NotChecked != "" || v.Size != records {
+		t.Errorf("cut: %+v, %+v", v.Findings, v.Heads)
 	}
 }
 

@@ -87,6 +87,9 @@ func OpenWithKeyFile(o Options, path string) (*Log, error) {
 		}
 		o.Signer, err = makeKeyFile(path, "")
 	}
+	if errors.Is(err, ErrKey) {
+		err = fmt.Errorf("%w: put the file back from its copy, or move it away (mv %s %s.garbled)%s", err, path, path, goOn(origin))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -98,18 +101,12 @@ func OpenWithKeyFile(o Options, path string) (*Log, error) {
 	return Open(o)
 }
 
-// MakeKeyFile makes the key for a log that holds nothing yet, unless its file is
-// there, and returns its public part.
-func MakeKeyFile(path string) (k PublicKey, made bool, err error) {
-	s, err := ReadKeyFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		s, err = makeKeyFile(path, "")
-		made = err == nil
+// goOn says how to go on without the key of a log.
+func goOn(origin string) string {
+	if origin == "" {
+		return ", and another is made"
 	}
-	if err != nil {
-		return PublicKey{}, false, err
-	}
-	return s.public, made, nil
+	return " and go on with a new key, which every audit will show, by 'backupd audit key --start-over'"
 }
 
 // MakeKeyFileOf makes a new key for a log that is known by its origin only, as
@@ -174,17 +171,31 @@ func finishRotation(path, keyID string) error {
 // StartOverWithKeyFile makes a new key for the log that a store holds, because
 // the one before is lost, and writes it to its file, which must not exist.
 func StartOverWithKeyFile(o Options, path, by string) (*Log, error) {
-	origin, _, err := StoredOrigin(o.Store)
+	origin, keyID, err := StoredOrigin(o.Store)
 	if err != nil {
 		return nil, fmt.Errorf("start over with the evidence log: %w", err)
 	}
-	if o.Signer, err = makeKeyFile(path, origin); err != nil {
+	o.Signer, err = makeKeyFile(path, origin)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, notOver(path, origin, keyID, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if origin == "" {
 		return Open(o)
 	}
 	return StartOver(o, by)
+}
+
+// notOver says why a key that is there is not written over.
+func notOver(path, origin, keyID string, err error) error {
+	s, readErr := ReadKeyFile(path)
+	if readErr == nil && s.public.Origin == origin && s.public.ID == keyID {
+		return fmt.Errorf("%w: it holds the very key that signs the log: nothing is lost, and nothing has to start over", err)
+	}
+	return fmt.Errorf("%w: it does not hold the key that signs the log, and may be all that is left of it, so it is not written over: "+
+		"move it away first (mv %s %s.old)", err, path, path)
 }
 
 // PutKeyFileAway renames the file of a key, whatever is in it, so that another

@@ -19,11 +19,8 @@ func (l *Log) Records(from, to uint64) iter.Seq2[Record, error] {
 		for e, err := range l.Envelopes(from, to) {
 			var r Record
 			if err == nil {
-				r, err = decodeRecord(e)
+				r, err = decodeStored(e, from)
 				now.date(&r)
-			}
-			if err == nil && r.Sequence != from {
-				err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, from)
 			}
 			from++
 			if !yield(r, err) || err != nil {
@@ -39,7 +36,7 @@ func (l *Log) Envelopes(from, to uint64) iter.Seq2[[]byte, error] {
 		for to = min(to, l.Size()); from < to; {
 			page, err := l.store.EvidenceEnvelopes(from, int(min(pageSize, to-from)))
 			if err == nil && len(page) == 0 {
-				err = fmt.Errorf("%w: record %d is not there", ErrDamaged, from)
+				err = fmt.Errorf("%w: record %d is not there; %s", ErrDamaged, from, wayOut)
 			}
 			if err != nil {
 				yield(nil, fmt.Errorf("read the evidence log: %w", err))
@@ -129,17 +126,31 @@ func atTable(r Record) bool { return r.Drill != nil && r.Drill.Kind == "tabletop
 func (l *Log) read(sequence uint64) (Record, error) {
 	page, err := l.store.EvidenceEnvelopes(sequence, 1)
 	if err == nil && len(page) == 0 {
-		err = fmt.Errorf("%w: it is not there", ErrDamaged)
+		err = fmt.Errorf("%w: it is not there; %s", ErrDamaged, wayOut)
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read record %d of the evidence log: %w", sequence, err)
 	}
-	r, err := decodeRecord(page[0])
-	if err == nil && r.Sequence != sequence {
-		err = fmt.Errorf("%w: record %d lies where %d should", ErrDamaged, r.Sequence, sequence)
-	}
+	r, err := decodeStored(page[0], sequence)
 	l.state().date(&r)
 	return r, err
+}
+
+// wayOut says what to do about a record that is damaged on this host.
+const wayOut = "the sites keep it as it was written: run 'backupd sync', so that they have all that is whole, then stop the service, move catalog.db out of data_dir, " +
+	"and have 'backupd catalog rebuild --from SITE' take the log from there"
+
+// decodeStored reads the record that is stored at a place. What is damaged is
+// named, with the way out.
+func decodeStored(sealed []byte, sequence uint64) (Record, error) {
+	r, err := decodeRecord(sealed)
+	if err == nil && r.Sequence != sequence {
+		err = fmt.Errorf("record %d lies there", r.Sequence)
+	}
+	if err != nil {
+		return r, fmt.Errorf("record %d of %w: %w; %s", sequence, ErrDamaged, err, wayOut)
+	}
+	return r, nil
 }
 
 // decodeRecord reads a record of a log whose records were checked when they were

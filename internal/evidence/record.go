@@ -222,19 +222,27 @@ type Environment struct {
 	Concurrent []string `json:"concurrent,omitempty"`
 }
 
-// Restore is a recovery point brought back on request.
+// Restore is a recovery point brought back on request. Its intent has what was
+// asked for, its result what was restored.
 type Restore struct {
-	Snapshot      string             `json:"snapshot"`
-	RecoveryPoint time.Time          `json:"recovery_point"`
-	Target        string             `json:"target"` // host and database, never a password
-	Sites         []string           `json:"sites,omitempty"`
-	Tables        []string           `json:"tables,omitempty"` // empty: all
-	Started       time.Time          `json:"started,omitzero"`
-	Ended         time.Time          `json:"ended,omitzero"`
-	Seconds       float64            `json:"seconds,omitempty"`
-	Phases        map[string]float64 `json:"phases,omitempty"`
-	Rows          int64              `json:"rows,omitempty"`
-	Bytes         int64              `json:"bytes,omitempty"`
+	// Snapshot is empty in an intent that named none: At is the moment asked for,
+	// and without one it was the newest. RecoveryPoint is in results; it is a
+	// pointer because earlier versions told the zero time in intents, and each
+	// record is written in one way only.
+	Snapshot      string     `json:"snapshot"`
+	RecoveryPoint *time.Time `json:"recovery_point,omitempty"`
+	At            time.Time  `json:"at,omitzero"`
+	// From is the only site that was to be read from; empty: any.
+	From    string             `json:"from,omitempty"`
+	Target  string             `json:"target"` // host and database, never a password
+	Sites   []string           `json:"sites,omitempty"`
+	Tables  []string           `json:"tables,omitempty"` // empty: all
+	Started time.Time          `json:"started,omitzero"`
+	Ended   time.Time          `json:"ended,omitzero"`
+	Seconds float64            `json:"seconds,omitempty"`
+	Phases  map[string]float64 `json:"phases,omitempty"`
+	Rows    int64              `json:"rows,omitempty"`
+	Bytes   int64              `json:"bytes,omitempty"`
 	// RPOSeconds and RTOSeconds are the objectives in force; LostSeconds is the
 	// age of the recovery point when the restore began.
 	RPOSeconds  float64 `json:"rpo_seconds,omitempty"`
@@ -291,6 +299,9 @@ type Policy struct {
 	Functions map[string]FunctionObjective `json:"functions"`
 	// Anchors are the seconds between two anchors of the log, by to whom.
 	Anchors map[string]float64 `json:"anchors,omitempty"`
+	// Terms are what else the configuration promises, or gives up; of a policy
+	// that was told before there were any, that is not known.
+	Terms *Terms `json:"terms,omitempty"`
 }
 
 // FunctionObjective is what is promised of one function.
@@ -303,7 +314,8 @@ type FunctionObjective struct {
 	ProveEverySeconds float64           `json:"prove_every_seconds"`
 	ProveLevel        string            `json:"prove_level"`
 	Keep              map[string]int    `json:"keep,omitempty"`
-	Checks            map[string]string `json:"checks,omitempty"` // name → SHA-256 of its definition
+	Checks            map[string]string `json:"checks,omitempty"` // name → SHA-256 of its SQL
+	Terms             *FunctionTerms    `json:"terms,omitempty"`  // as those of the policy
 }
 
 // Deletion is what was given up, or removed from the sites.
@@ -319,12 +331,14 @@ type Deletion struct {
 
 // Key is something done with keys. No record holds a secret.
 type Key struct {
-	// Operation is "init", "add", "rotate", "escrow-test", "sign" (this log is
-	// signed by Public from here on) …
+	// Operation is "init" (the repository and its first key were made at Sites),
+	// "add", "rotate", "escrow-test", "rotate-sign" (another key is to sign this
+	// log), "sign" (this log is signed by Public from here on) …
 	Operation  string   `json:"operation"`
 	Key        string   `json:"key,omitempty"`
 	Recipients []string `json:"recipients,omitempty"`
 	Site       string   `json:"site,omitempty"`
+	Sites      []string `json:"sites,omitempty"`
 	// Public is a verifier key of this log, in the form of the note package.
 	Public string `json:"public,omitempty"`
 }

@@ -83,8 +83,17 @@ func peekCheckpoint(signed []byte) (Checkpoint, error) {
 // that signed it last; both are empty when there is none.
 func StoredOrigin(s Store) (origin, keyID string, err error) {
 	head, err := s.EvidenceHead()
-	if err != nil || head == nil {
+	if err != nil {
 		return "", "", err
+	}
+	return HeadOrigin(head)
+}
+
+// HeadOrigin returns the same of a signed checkpoint, nil when there is none. It
+// checks no signature.
+func HeadOrigin(head []byte) (origin, keyID string, err error) {
+	if head == nil {
+		return "", "", nil
 	}
 	at, err := peekCheckpoint(head)
 	if err != nil {

@@ -139,6 +139,7 @@ type PolicyChange struct {
 	Functions map[string]FunctionObjective `json:"functions"`
 	// Anchors are the seconds between two anchors, by to whom.
 	Anchors map[string]float64 `json:"anchors,omitempty"`
+	Terms   *Terms             `json:"terms,omitempty"`
 }
 
 // AnchorGiven is a checkpoint that was given to somebody outside: whoever has it
@@ -180,4 +181,7 @@ type HeadCheck struct {
 	Size uint64 `json:"size"`
 	Root string `json:"root,omitempty"`
 	Fits bool   `json:"fits"`
+	// NotChecked says why it could not be compared, which shows nothing; empty
+	// when it was.
+	NotChecked string `json:"not_checked,omitempty"`
 }

@@ -60,7 +60,7 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 			v.found(&seq, FoundVerdict, "it gives its promise the digest %s, and that is %s", r.Policy.SHA256, sum)
 		}
 		v.promised(seq, r)
-		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Anchors: r.Policy.Anchors})
+		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Anchors: r.Policy.Anchors, Terms: r.Policy.Terms})
 	case r.Anchor != nil:
 		v.anchor(seq, r)
 	case r.Day != nil:
@@ -190,12 +190,12 @@ func (v *verifier) head(signed []byte) {
 	check := HeadCheck{Size: at.Size, Root: at.Root.String()}
 	about := v.bundle.about
 	switch {
-	case at.Size < about.From:
-		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the bundle begins behind them, with %d: ask for one without --from", at.Size, about.From)
-	case at.Size > about.To && about.To < about.Size:
-		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the bundle ends before, with %d: ask for one without --to", at.Size, about.To)
-	case at.Size > about.To:
+	case at.Size > about.Size:
 		v.found(nil, FoundHead, "the checkpoint that was given is of %d records, and the log is said to hold %d", at.Size, about.Size)
+	case at.Size < about.From:
+		check.NotChecked = fmt.Sprintf("it is of fewer records than come before this bundle, which begins with %d: ask for one without --from", about.From)
+	case at.Size > about.To:
+		check.NotChecked = fmt.Sprintf("it is of more records than this bundle, which ends with %d: ask for one without --to", about.To)
 	default:
 		root, err := v.tree.root(at.Size)
 		if check.Fits = err == nil && root == at.Root; !check.Fits {

@@ -66,7 +66,27 @@ func lowered(before, now *Policy) (out []string) {
 	for _, to := range slices.Sorted(maps.Keys(before.Anchors)) {
 		rarer("anchors by "+to, before.Anchors[to], now.Anchors[to], say)
 	}
+	if before.Terms != nil && now.Terms != nil {
+		before.Terms.lowered(now.Terms, say)
+	}
 	return out
+}
+
+func (t *Terms) lowered(now *Terms, say func(string, ...any)) {
+	if now.MinSites < t.MinSites {
+		say("%d sites must hold a recovery point, and %d had to", now.MinSites, t.MinSites)
+	}
+	rarer("scrubs", t.ScrubEverySeconds, now.ScrubEverySeconds, say)
+	rarer("negative controls", t.ControlsEverySeconds, now.ControlsEverySeconds, say)
+	for _, name := range slices.Sorted(maps.Keys(t.Sites)) {
+		was, is := t.Sites[name], now.Sites[name]
+		switch {
+		case was.Lock != "" && is.Lock == "":
+			say("what site %s holds is locked no longer, and was for %s (%s)", name, inSeconds(was.LockSeconds), was.Lock)
+		case is.LockSeconds < was.LockSeconds:
+			say("what site %s holds is locked for %s, and was for %s", name, inSeconds(is.LockSeconds), inSeconds(was.LockSeconds))
+		}
+	}
 }
 
 func (f FunctionObjective) lowered(now *FunctionObjective, say func(string, ...any)) {

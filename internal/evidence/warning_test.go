@@ -24,6 +24,7 @@ func promised() Policy {
 			RPOSeconds: 300, RTOSeconds: 3600, Source: "market", Scope: []string{"payments", "ledger"}, ProveEverySeconds: 86400, ProveLevel: "L6",
 			Keep: map[string]int{"daily": 30}, Checks: map[string]string{"sum": digest},
 		}, "catalog": {RPOSeconds: 3600}},
+		Terms:   &Terms{MinSites: 2, ScrubEverySeconds: 86400, ControlsEverySeconds: 604800, Sites: map[string]SiteTerms{"cloud": {Lock: "compliance", LockSeconds: 864000}}},
 		Anchors: map[string]float64{"mail audit@auditor.example": 86400},
 	}
 }
@@ -113,6 +114,11 @@ func TestLoweredPromisesAreWarnings(t *testing.T) {
 		"payments: check sum was removed":                                                           payments(func(f *FunctionObjective) { delete(f.Checks, "sum") }),
 		"payments: check sum is another one, with the digest aa":                                    payments(func(f *FunctionObjective) { f.Checks["sum"] = "aa" }),
 		"payments: it keeps 7 recovery points by the rule daily, and kept 30":                       payments(func(f *FunctionObjective) { f.Keep["daily"] = 7 }),
+		"1 sites must hold a recovery point, and 2 had to":                                          func(p *Policy) { p.Terms.MinSites = 1 },
+		"scrubs are promised every 48h0m0s, and were every 24h0m0s":                                 func(p *Policy) { p.Terms.ScrubEverySeconds *= 2 },
+		"negative controls are promised no longer":                                                  func(p *Policy) { p.Terms.ControlsEverySeconds = 0 },
+		"what site cloud holds is locked no longer, and was for 240h0m0s (compliance)":              func(p *Policy) { p.Terms.Sites["cloud"] = SiteTerms{} },
+		"what site cloud holds is locked for 24h0m0s, and was for 240h0m0s":                         func(p *Policy) { p.Terms.Sites["cloud"] = SiteTerms{Lock: "compliance", LockSeconds: 86400} },
 		"function catalog was dropped":                                                              func(p *Policy) { delete(p.Functions, "catalog") },
 		"site cloud was dropped: [onsite cloud] before, [onsite] now":                               func(p *Policy) { p.Sites = p.Sites[:1] },
 		"anchors by mail audit@auditor.example are promised every 168h0m0s, and were every 24h0m0s": func(p *Policy) { p.Anchors["mail audit@auditor.example"] *= 7 },

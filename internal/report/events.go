@@ -65,6 +65,9 @@ func (p *Period) addRestore(a act) {
 	if r.Restore != nil {
 		out.Restore = *r.Restore
 	}
+	if at := out.Restore.RecoveryPoint; at != nil {
+		out.RecoveryPoint = at.UTC()
+	}
 	p.Restores = append(p.Restores, out)
 }
 

@@ -287,6 +287,8 @@ type Restore struct {
 	Outcome  evidence.Outcome `json:"outcome"`
 	Error    string           `json:"error,omitempty"`
 	evidence.Restore
+	// RecoveryPoint is what was restored; zero when that is not known.
+	RecoveryPoint time.Time `json:"recovery_point,omitzero"`
 }
 
 // Controls is a round of negative controls.
@@ -401,7 +403,13 @@ type Proof struct {
 	Checks      []evidence.Check     `json:"checks"`
 	Compared    []evidence.Table     `json:"compared_tables"`
 	Environment evidence.Environment `json:"environment,omitzero"`
-	Policy      *Policy              `json:"policy"`
+	// Policy is the one in force, of this function alone; nil: none is recorded.
+	Policy *Policy `json:"policy"`
+	// Captured is how the recovery point came to be; nil: the records that are
+	// given do not tell.
+	Captured *Captured `json:"captured"`
+	// Before are the newest proofs of the function before this one, by site.
+	Before []Earlier `json:"proofs_before"`
 }
 
 // LevelStep is a level of one proof. State is "holds", "fails", "not reached"

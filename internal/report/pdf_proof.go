@@ -23,6 +23,7 @@ func (p *Proof) PDF(w io.Writer) error {
 	d.card("Outcome", gradeOf(p.Finding), string(p.Finding), sentences)
 	d.figures(p.figures())
 	d.proofSubject(p)
+	d.proofContext(p)
 	d.proofLevels(p)
 	d.proofTime(p)
 	d.proofChecks(p)
@@ -49,6 +50,26 @@ func (d *paper) proofSubject(p *Proof) {
 		"Commit object", cmp.Or(p.Commit, "not recorded"),
 		"Size", fmt.Sprintf("%s of data, %s read from the site; %s, %s rows restored", size(p.BytesRaw), size(p.Fetched), plural(p.Tables, "table"), count(p.Rows)),
 		"Announced", announced, "Result", fmt.Sprintf("record %d of %s", p.Sequence, when(p.Time)), "Asked for by", cmp.Or(p.By, "not recorded"), "Exercise", cmp.Or(p.Drill, "none"))
+}
+
+// proofContext tells of the policy, the capture and the proofs before.
+func (d *paper) proofContext(p *Proof) {
+	if x := p.Policy; x != nil {
+		f := x.Functions[p.Function]
+		d.facts("Policy in force", fmt.Sprintf("record %d of %s: RPO %s, RTO %s, scope %s; SHA-256 %s", x.Sequence, when(x.Time), span(f.RPOSeconds), span(f.RTOSeconds),
+			cmp.Or(strings.Join(f.Scope, ", "), "the whole database"), x.SHA256))
+	}
+	if c := p.Captured; c != nil {
+		var durable []string
+		for _, site := range sortedKeys(c.Durable) {
+			durable = append(durable, site+" since "+when(c.Durable[site]))
+		}
+		d.facts("Captured", fmt.Sprintf("record %d, %s to %s, %s rows, %s, %s of it new", c.Sequence, when(c.Started), until(c.Started, c.Ended), count(c.Rows), size(c.BytesRaw), size(c.BytesNew)),
+			"Durable", cmp.Or(strings.Join(durable, ", "), "at no site that is recorded"))
+	}
+	for _, e := range p.Before {
+		d.facts("Proof before", fmt.Sprintf("from %s, record %d, %s before this one: %s, %s", e.Site, e.Sequence, span(e.AgeSeconds), cmp.Or(e.Level, "no level"), e.Finding))
+	}
 }
 
 func (d *paper) proofLevels(p *Proof) {

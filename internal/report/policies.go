@@ -64,6 +64,7 @@ func (p *Period) changes(from, to evidence.Policy) []string {
 	if !slices.Equal(from.Sites, to.Sites) {
 		out = append(out, fmt.Sprintf("sites: %s, before %s", list(to.Sites), list(from.Sites)))
 	}
+	out = append(out, termsChanges(from.Terms, to.Terms)...)
 	a, b := p.only(from.Functions), p.only(to.Functions)
 	for _, name := range union(sortedKeys(a), sortedKeys(b)) {
 		old, was := a[name]
@@ -98,7 +99,7 @@ func objectiveChanges(name string, old, now evidence.FunctionObjective) []string
 	if !maps.Equal(old.Checks, now.Checks) {
 		out = append(out, name+": its own checks, "+checksChange(old.Checks, now.Checks))
 	}
-	return out
+	return append(out, functionTermsChanges(name, old.Terms, now.Terms)...)
 }
 
 func checksChange(old, now map[string]string) string {

@@ -104,3 +104,29 @@ func TestInventory(t *testing.T) {
 		}
 	}
 }
+
+// TestProofHasItsContext: the policy in force then, how the recovery point was
+// captured, and the proofs before it.
+func TestProofHasItsContext(t *testing.T) {
+	l := autumn(t).log()
+	for _, x := range period(t, l, october()).Proofs {
+		if x.Function != "payments" || x.Finding != report.Passed || x.Time.Before(at("2026-10-20 00:00:00")) {
+			continue
+		}
+		p, err := report.ForProof(t.Context(), l, report.ProofRequest{Sequence: x.Sequence, Generated: october().Generated, Verify: verifyCommands})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Policy == nil || p.Policy.SHA256 != strings.Repeat("2b", 32) || len(p.Policy.Functions) != 1 || p.Policy.Functions["payments"].RPOSeconds != 720 {
+			t.Errorf("the policy in force: %+v", p.Policy)
+		}
+		if c := p.Captured; c == nil || c.Rows != 1_250_000 || len(c.Durable) != 2 || !c.Started.Before(p.Started) {
+			t.Errorf("captured: %+v", c)
+		}
+		if len(p.Before) != 2 || p.Before[0].Sequence >= p.Sequence || p.Before[0].AgeSeconds <= 0 || p.Before[0].AgeSeconds > p.Before[1].AgeSeconds {
+			t.Errorf("before: %+v", p.Before)
+		}
+		return
+	}
+	t.Fatal("there was no such proof")
+}

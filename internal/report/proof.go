@@ -33,7 +33,7 @@ func ForProof(ctx context.Context, l Log, req ProofRequest) (*Proof, error) {
 	}
 	p := &Proof{
 		Schema: ProofSchema, Cover: cover, ProofLine: proofLine(a), Program: a.result.Program,
-		Checks: []evidence.Check{}, Compared: []evidence.Table{},
+		Checks: []evidence.Check{}, Compared: []evidence.Table{}, Before: []Earlier{},
 	}
 	p.Cover.First, p.Cover.Last = &a.result.Sequence, &a.result.Sequence
 	if a.intent != nil {
@@ -48,6 +48,9 @@ func ForProof(ctx context.Context, l Log, req ProofRequest) (*Proof, error) {
 	p.Checks, p.Compared = append(p.Checks, body.Checks...), append(p.Compared, body.Tables...)
 	if !p.Started.IsZero() && !p.RecoveryPoint.IsZero() {
 		p.LostSeconds = p.Started.Sub(p.RecoveryPoint).Seconds()
+	}
+	if err := p.addContext(l, a.result.Time.Add(time.Nanosecond)); err != nil {
+		return nil, err
 	}
 	p.Steps = steps(p.ProofLine, body)
 	p.NotProven = append(p.limits(), body.NotProven...)

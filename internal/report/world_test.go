@@ -318,7 +318,7 @@ func (b *book) silent(from, to time.Time) *book {
 func (p *plan) exercises() {
 	p.at(at("2026-10-08 14:00:00"), func(b *book) {
 		s := p.last["accounts"]
-		asked := evidence.Restore{Snapshot: s.ID, RecoveryPoint: s.RecoveryPoint, Target: "db2.internal/accounts_check"}
+		asked := evidence.Restore{Snapshot: s.ID, RecoveryPoint: &s.RecoveryPoint, Target: "db2.internal/accounts_check"}
 		intent := b.begin(evidence.Record{Act: evidence.ActRestore, Function: "accounts", By: "thandi", Restore: &asked})
 		p.at(b.now.Add(11*time.Minute), func(b *book) {
 			done := asked

@@ -25,6 +25,7 @@ const (
 // InitReport says what Init did at each site.
 type InitReport struct {
 	Repository string            `json:"repository"`
+	Key        string            `json:"key"`   // the first one
 	Sites      map[string]string `json:"sites"` // InitMade, InitThere, InitMadeAgain or what went wrong
 }
 
@@ -44,7 +45,7 @@ func Init(ctx context.Context, o Options, recipients []age.Recipient) (*InitRepo
 	if err != nil {
 		return nil, err
 	}
-	report := &InitReport{Repository: c.Repository, Sites: map[string]string{}}
+	report := &InitReport{Repository: c.Repository, Key: c.Key, Sites: map[string]string{}}
 	var errs []error
 	for _, site := range o.Sites {
 		began := o.Clock.Now()

@@ -78,6 +78,7 @@ func (p *proof) provision(ctx context.Context) (err error) {
 	if p.to, err = p.load.Connect(ctx, p.url, p.Clock, p.Log); err != nil {
 		return fmt.Errorf("open scratch: %w", err)
 	}
+	p.result.Scratch = "PostgreSQL " + p.to.Release() + strings.TrimPrefix(p.result.Scratch, "PostgreSQL")
 	if err := p.to.MarkUnfinished(ctx, p.mark()); err != nil {
 		return fmt.Errorf("mark scratch: %w", err)
 	}

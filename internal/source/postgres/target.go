@@ -151,6 +151,9 @@ func (t *Target) open(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
+// Release is the version of the server, such as 15.14.
+func (t *Target) Release() string { return fmt.Sprintf("%d.%d", t.version/10000, t.version%10000) }
+
 // look reads what the server is and refuses one that cannot be written to.
 func (t *Target) look(ctx context.Context) error {
 	return t.pool.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
