@@ -164,6 +164,9 @@ func Show(w io.Writer, v *evidence.Verification) error {
 	fmt.Fprintf(&b, "%s\n", verdict(v))
 	showWarnings(&b, v)
 	fmt.Fprintf(&b, "\nlog       %s\n", v.Origin)
+	if !v.Since.IsZero() || !v.Until.IsZero() {
+		fmt.Fprintf(&b, "period    %s to %s\n", orOpen(v.Since), orOpen(v.Until))
+	}
 	if v.From == v.To {
 		fmt.Fprintf(&b, "records   none; the log held %d\n", v.Size)
 	} else {
@@ -226,6 +229,7 @@ func showWarnings(b *strings.Builder, v *evidence.Verification) {
 		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},
 		{evidence.WarnTaken, "TAKEN OVER: the log goes on from what a site kept"},
 		{evidence.WarnUnmade, "UNMADE: proven, and never made on record"},
+		{evidence.WarnShort, "SHORT: it ends before the period does"},
 		{evidence.WarnOpen, "OPEN: not ended by the end of the bundle"},
 	} {
 		title := "\n" + section.title + "\n"
@@ -356,6 +360,13 @@ func showActs(b *strings.Builder, v *evidence.Verification) {
 	if v.Days > 0 || v.Skipped > 0 {
 		fmt.Fprintf(b, "\n%d summaries of days derived anew; %d of days before the period were not\n", v.Days, v.Skipped)
 	}
+}
+
+func orOpen(t time.Time) string {
+	if t.IsZero() {
+		return "(open)"
+	}
+	return stamp(t)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -35,8 +35,9 @@ var readmeText string
 type About struct {
 	Format string `json:"format"`
 	Origin string `json:"origin"`
-	// From and To are sequences: records From to To-1. Size is how many the log
-	// held when the bundle was made.
+	// From and To are sequences: records From to To-1, the last before the period
+	// and the first behind it among them. Size is how many the log held when the
+	// bundle was made.
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 	Size uint64 `json:"size"`
@@ -79,6 +80,9 @@ func (l *Log) WriteBundle(w io.Writer, since, until time.Time) (About, error) {
 	}
 	if err == nil {
 		about.To = max(about.From, about.To)
+		// The record before and the one behind show that all between is there.
+		about.From -= min(about.From, 1)
+		about.To = min(about.To+1, about.Size)
 		err = l.bundle(zip.NewWriter(w), about)
 	}
 	if err != nil {

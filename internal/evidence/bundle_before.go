@@ -43,6 +43,9 @@ func (l *Log) beforeRecords(about About) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	for _, n := range slices.Sorted(maps.Keys(wanted)) {
+		if n >= about.From {
+			break // in the bundle itself
+		}
 		proof, err := tlog.ProveRecord(int64(about.From), int64(n), tlog.HashReaderFunc(l.store.EvidenceHashes))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)

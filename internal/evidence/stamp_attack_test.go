@@ -21,6 +21,7 @@ func stamped(t testing.TB, tsa *testenv.TimeStamps) (l *life, seq uint64) {
 	l.clock.Advance(2 * time.Second)
 	token := tsa.Token(t, []byte(at.Text()), l.clock.Now(), testenv.StampsWell)
 	l.snapshot(t, "payments") // it goes on meanwhile
+	l.clock.Advance(time.Second)
 	seq = l.note(t, Record{Act: ActAnchor, Anchor: &Anchor{To: "timestamp " + tsa.URL, Size: at.Size, Root: at.Root.String(), Token: token}})
 	l.hours(t, 1)
 	return l, seq

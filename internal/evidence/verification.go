@@ -17,6 +17,10 @@ type Verification struct {
 	Size  uint64    `json:"size"`
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
+	// Since and Until are the period that was asked for; zero where it is open. A
+	// bundle begins with the last record before it, and ends with the first behind.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 	// Root is the root of the first To records, worked out from them.
 	Root string `json:"root,omitempty"`
 	// Acts counts the records by act and outcome, "proof done": 12; those
@@ -84,6 +88,7 @@ const (
 	FoundPoint      FindingKind = "point"
 	FoundAnchor     FindingKind = "anchor"
 	FoundStamp      FindingKind = "stamp"
+	FoundPeriod     FindingKind = "period"
 	FoundRoot       FindingKind = "root"
 	FoundHead       FindingKind = "head"
 )
@@ -104,6 +109,7 @@ var meanings = map[FindingKind]string{
 	FoundPoint:      "when the data is from, or where it came from, cannot be as it is told: exposure was counted from a moment that was made up, or the clock was set back meanwhile",
 	FoundAnchor:     "what was given to somebody outside is not what the log holds: one of the two was changed",
 	FoundStamp:      "the time stamp does not bear out when the log was written: records were dated back or ahead, the clock was wrong, or nobody gave the stamp",
+	FoundPeriod:     "the bundle is of less than the period that it says: what is left out may be what somebody does not want to be seen",
 	FoundRoot:       "the records are not those that the checkpoint was signed for: some were changed, removed or added",
 	FoundHead:       "the checkpoint that you were given and this bundle do not belong to one history: the log was cut, or there are two",
 }

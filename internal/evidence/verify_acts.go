@@ -110,6 +110,9 @@ func (v *verifier) after() {
 	}
 	start := v.checkpoint(bundleStart, v.bundle.start, about.From)
 	end := v.checkpoint(bundleEnd, v.bundle.end, about.To)
+	if end != nil {
+		v.vouchedByEnd()
+	}
 	if start != nil && end != nil && about.From > 0 {
 		if err := checkTree(v.bundle.hashes.Consistency, end, start); err != nil {
 			v.found(nil, FoundRoot, "the records of the period do not go on from those before it: %v", err)
@@ -121,6 +124,7 @@ func (v *verifier) after() {
 	for _, head := range v.heads {
 		v.head(head)
 	}
+	v.period()
 	v.unmade()
 	v.unsummedAtEnd()
 	v.unfinished()
@@ -139,7 +143,7 @@ func (v *verifier) checkpoint(name string, signed []byte, size uint64) *Checkpoi
 	case at.Size != size || at.Origin != v.out.Origin:
 		v.found(nil, FoundRoot, "%s is of %d records of %s, and must be of %d of %s", name, at.Size, at.Origin, size, v.out.Origin)
 		return nil
-	case !v.trusted[by]:
+	case !v.trusted[by] && !slices.Contains(v.given, by):
 		v.found(nil, FoundKey, "%s is signed with key %s, which none of the keys that were given vouches for", name, by.ID)
 	}
 	v.inForce(name, at, by)
@@ -149,6 +153,49 @@ func (v *verifier) checkpoint(name string, signed []byte, size uint64) *Checkpoi
 		return nil
 	}
 	return &at
+}
+
+// vouchedByEnd has a key that was given and that signed the end of the bundle
+// vouch for the keys before it: it signed for every record that there is. So who
+// has the newest key needs no older one, back to the last break.
+func (v *verifier) vouchedByEnd() {
+	_, by, err := OpenCheckpoint(v.bundle.end, v.known()...)
+	if err != nil || !slices.Contains(v.given, by) {
+		return
+	}
+	at := slices.IndexFunc(v.out.Keys, func(k KeyUse) bool { return k.Public == by.String() })
+	for ; at > 0 && v.out.Keys[at].How == "announced"; at-- {
+		before := &v.out.Keys[at-1]
+		before.Trusted = true
+		if key, err := ParsePublicKey(before.Public); err == nil {
+			v.trusted[key] = true
+			delete(v.strange, key)
+		}
+	}
+}
+
+// period checks that the bundle holds all of the period that was asked for: it
+// begins with the last record before it, and ends with the first behind it.
+func (v *verifier) period() {
+	about := v.bundle.about
+	v.out.Since, v.out.Until = about.Since, about.Until
+	if about.To == about.From {
+		return
+	}
+	first := v.out.First
+	if from := about.From; from > 0 && !first.Before(about.Since) && !first.After(v.last) {
+		v.found(&from, FoundPeriod, "it is the first, of %s, and the period begins at %s: what was written in between is left out", stamp(first), stamp(about.Since))
+	}
+	if about.Until.IsZero() || !v.last.Before(about.Until) {
+		return
+	}
+	last := about.To - 1
+	if about.To < about.Size {
+		v.found(&last, FoundPeriod, "it is the last, of %s, and the period ends at %s: what was written in between is left out", stamp(v.last), stamp(about.Until))
+		return
+	}
+	v.warn(Warning{Record: &last, Kind: WarnShort, From: v.last, To: about.Until, Text: fmt.Sprintf(
+		"the log is said to end with it, at %s, before the period does, at %s; nothing in the bundle shows that", stamp(v.last), stamp(about.Until))})
 }
 
 // inForce checks that the key that signed a checkpoint had not given way to
@@ -212,7 +259,7 @@ func (v *verifier) unfinished() {
 		age := v.last.Sub(r.Time)
 		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.Act, r.Function, stamp(r.Time))
 		switch {
-		case age > underway:
+		case age > underway && !atTable(*r):
 			v.found(&seq, FoundUnfinished, "%s by the end of the bundle, %s later", what, age.Round(1e9))
 		case r.Act == ActSnapshot && seq < v.newest[r.Function]:
 			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])

@@ -228,20 +228,83 @@ func TestPeriods(t *testing.T) {
 			if len(v.Keys) != 5 {
 				t.Errorf("%d keys", len(v.Keys))
 			}
-			want := 0
+			// The last record before the period and the first behind it show that
+			// nothing is left out.
+			want, before, behind := 0, 0, 0
 			for r, err := range l.Records(0, l.Size()) {
-				if err == nil && !r.Time.Before(since) && r.Time.Before(until) {
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case r.Time.Before(since):
+					before = 1
+				case r.Time.Before(until):
 					want++
+				default:
+					behind = 1
 				}
 			}
+			want += before + behind
 			if got := int(v.To - v.From); got != want {
 				t.Errorf("%v to %v: %d records, want %d", since, until, got, want)
 			}
 		}
 	}
-	v := verify(t, bundleOf(t, l.Log, begin.Add(90*time.Minute), time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
-	if v.OK {
-		t.Error("a key vouched for those before it")
+	// Who was given the newest key needs no older one: it signed for all there is.
+	for _, since := range []time.Time{{}, begin.Add(90 * time.Minute)} {
+		v := verify(t, bundleOf(t, l.Log, since, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		good(t, v)
+		for _, k := range v.Keys {
+			if !k.Trusted {
+				t.Errorf("%+v is not trusted", k)
+			}
+		}
+	}
+}
+
+// TestABundleOfLessThanItsPeriod: what lies at the edges is left out.
+func TestABundleOfLessThanItsPeriod(t *testing.T) {
+	l := full(t)
+	keys := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
+	since, until := begin.Add(40*time.Minute), begin.Add(80*time.Minute)
+	whole := verify(t, bundleOf(t, l.Log, since, until), keys)
+	good(t, whole)
+	if len(warnings(whole, WarnShort)) > 0 || !whole.Since.Equal(since) || !whole.Until.Equal(until) {
+		t.Errorf("%+v", whole.Warnings)
+	}
+	less := bundleOf(t, l.Log, since.Add(10*time.Minute), until.Add(-10*time.Minute))
+	stretched := func(more ...string) []byte {
+		about := string(unzip(t, less, bundleAbout))
+		for _, at := range [][2]time.Time{{since.Add(10 * time.Minute), since}, {until.Add(-10 * time.Minute), until}} {
+			about = strings.Replace(about, at[0].Format(time.RFC3339), at[1].Format(time.RFC3339), 1)
+		}
+		return rezip(t, less, map[string][]byte{bundleAbout: []byte(strings.NewReplacer(more...).Replace(about))})
+	}
+	if v := verify(t, stretched(), keys); !slices.Equal(kinds(v), []FindingKind{FoundPeriod}) || len(v.Findings) != 2 {
+		t.Errorf("both ends left out: %+v", v.Findings)
+	}
+	// Who says besides that the log ends there is asked to show it.
+	v := verify(t, less, keys)
+	cut := stretched(fmt.Sprintf(`"size": %d`, v.Size), fmt.Sprintf(`"size": %d`, v.To))
+	if v := verify(t, cut, keys); len(v.Findings) != 1 || len(warnings(v, WarnShort)) != 1 {
+		t.Errorf("the end left out and the log cut: %+v, %+v", v.Findings, v.Warnings)
+	}
+}
+
+// TestNothingYet: a bundle of an empty log is in order.
+func TestNothingYet(t *testing.T) {
+	l := newLife(t)
+	good(t, verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}}))
+}
+
+// TestAnExerciseAtATableMayTakeLong: nobody has to end it within a day.
+func TestAnExerciseAtATableMayTakeLong(t *testing.T) {
+	l := newLife(t)
+	must1(l.Begin(Record{Act: ActDrill, Drill: &Drill{ID: "d", Kind: "tabletop", Scenario: "fire", SHA256: digest}}))(t)
+	l.hours(t, 30)
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	good(t, v)
+	if len(v.Open) != 1 {
+		t.Errorf("%+v", v.Open)
 	}
 }
 

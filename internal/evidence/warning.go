@@ -40,6 +40,8 @@ const (
 	WarnUnmade WarningKind = "unmade"
 	// WarnOpen: an act has no result by the end of the bundle.
 	WarnOpen WarningKind = "open"
+	// WarnShort: the bundle ends before the period that was asked for does.
+	WarnShort WarningKind = "short"
 )
 
 var warned = map[WarningKind]string{
@@ -48,6 +50,7 @@ var warned = map[WarningKind]string{
 	WarnUnanchored: "nobody outside knew meanwhile what the log held: only what was anchored before and after bounds it",
 	WarnTaken:      "what no site had been given yet when the host was lost is not on record: compare with the checkpoints that you were given",
 	WarnUnmade:     "it was made while nothing could be put on record, or by somebody else: ask, and look for silence at that time",
+	WarnShort:      "the log may go on: ask for a later bundle, or compare with a checkpoint that was given outside since (--head)",
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
 

@@ -84,11 +84,11 @@ func TestSilenceIsAWarning(t *testing.T) {
 	if !strings.Contains(got[1], "3h4m") { // until the bundle was made
 		t.Errorf("%q", got[1])
 	}
-	// A period that begins or ends in the silence says so at its edge.
+	// A period that begins or ends in the silence has all of it.
 	for name, period := range map[string][2]time.Time{"begins": {from.Add(10 * time.Hour), {}}, "ends": {{}, to.Add(-10 * time.Hour)}} {
 		v := verify(t, bundleOf(t, l.Log, period[0], period[1]), keys)
 		good(t, v)
-		if got := warnings(v, WarnSilence); len(got) == 0 || !strings.Contains(strings.Join(got, " "), "for 40h") {
+		if got := warnings(v, WarnSilence); len(got) == 0 || !strings.Contains(strings.Join(got, " "), "for 50h") {
 			t.Errorf("a period that %s in it: %q", name, got)
 		}
 	}
