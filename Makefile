@@ -31,7 +31,7 @@ demo: build ## see all of it at work on live data, in under three minutes
 
 .PHONY: test
 test: ## install what the tests need, and run them all
-	@scripts/install-needs postgresql compiler chromium poppler
+	@scripts/install-needs postgresql compiler chromium poppler openssl
 	scripts/install-tools minio versitygw
 	scripts/run-tests $(TEST_DEADLINE) $(PACKAGE_DEADLINE)
 

@@ -15,7 +15,7 @@ import (
 
 const help = `backupd-audit checks an evidence bundle of backupd.
 
-  backupd-audit FILE --key PUBLIC-KEY [--head FILE] [--json]
+  backupd-audit FILE --key PUBLIC-KEY [--head FILE] [--tsa-roots FILE] [--strict] [--json]
 
 It needs no network, no configuration and nothing of the program that wrote the
 bundle. All trust comes from the key, and from checkpoints if you have any: both
@@ -25,7 +25,9 @@ must have reached you by another way than the bundle.
 
 const helpEnd = `
 Exit status: 0 all is in order; 1 it could not be checked; 2 wrong usage; 4 something
-is wrong: each finding names the record and says what it means.
+is wrong: each finding names the record and says what it means. Warnings are what is
+in order and yet not as it was promised: silence, promises that were lowered, anchors
+that are missing, acts without an end. They come first; with --strict they are 4, too.
 `
 
 func main() {
@@ -41,6 +43,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.Usage = func() { _, _ = fmt.Fprint(stderr, help, flags.FlagUsages(), helpEnd) }
 	flags.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	flags.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that you were given; may be repeated")
+	flags.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
+	flags.BoolVar(&req.Strict, "strict", false, "end with status 4 when there are warnings, too")
 	asJSON := flags.Bool("json", false, "print one JSON document")
 	err := flags.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) {

@@ -178,7 +178,9 @@ verdict derived anew from its raw figures. It needs no configuration, no service
 and no network. backupd-audit is the same without the rest of this program.
 
 Exit status 4 when something is wrong: each finding names the record and says
-what it means.`,
+what it means. Warnings come first: what is in order and yet not as it was
+promised, as silence, promises that were lowered, anchors that are missing, acts
+without an end. With --strict they end with status 4, too.`,
 		Example: `  backupd audit verify evidence.zip --key log.pub
   backupd audit verify evidence.zip --key log.pub --head checkpoint-of-june.txt`,
 		Args: args(cobra.ExactArgs(1)),
@@ -196,7 +198,10 @@ what it means.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&req.Keys, "key", nil, "a `PUBLIC-KEY` of the log that you trust, or a file with it; may be repeated")
 	f.StringArrayVar(&req.Heads, "head", nil, "a `FILE` with a checkpoint that was given out earlier, to compare with; may be repeated")
+	f.StringArrayVar(&req.TSARoots, "tsa-roots", nil, "a `FILE` with certificates of time-stamping authorities that you trust, PEM; may be repeated")
+	f.BoolVar(&req.Strict, "strict", false, "end with status 4 when there are warnings, too")
 	_ = cmd.MarkFlagFilename("head")
+	_ = cmd.MarkFlagFilename("tsa-roots")
 	complete(cmd, "key")
 	return cmd
 }

@@ -44,9 +44,26 @@ func (a *app) showRest(b *strings.Builder, s engine.Status) {
 		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.due(u.Next, s))
 	}
 	fmt.Fprintf(b, "negative controls  %s\n", a.controlled(s.Controls))
+	fmt.Fprintf(b, "evidence anchored  %s\n", a.anchored(s.Anchors))
 	for _, reason := range s.Reasons {
 		fmt.Fprintf(b, "%s %s\n", a.style.Bad("!"), show.Text(reason))
 	}
+}
+
+// anchored says when the evidence was last anchored, by to whom.
+func (a *app) anchored(all []engine.AnchorStatus) string {
+	var out []string
+	for _, to := range all {
+		when := show.Seconds(to.AgeSeconds) + " ago"
+		switch to.State {
+		case engine.StateLate:
+			when = a.style.Bad(when)
+		case engine.StateUnknown:
+			when = a.style.Warn("never")
+		}
+		out = append(out, show.Text(to.To)+" "+when)
+	}
+	return strings.Join(out, ", ")
 }
 
 // controlled says what the last round of negative controls says of the verifier.

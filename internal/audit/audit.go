@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/rfc3161"
 )
 
 var (
@@ -25,6 +27,10 @@ var (
 	ErrWrong = errors.New("the evidence is not in order")
 )
 
+// maxMemory is how much of it a check takes before it rather takes time: what it
+// must remember of ten million records fits in half of it.
+const maxMemory = 2 << 30
+
 // maxHead bounds a file with a checkpoint.
 const maxHead = 64 << 10
 
@@ -33,6 +39,11 @@ type Request struct {
 	File  string
 	Keys  []string // public keys, as text, or files with one
 	Heads []string // files with checkpoints
+	// TSARoots are files with the certificates, PEM, of the time-stamping
+	// authorities that are trusted.
+	TSARoots []string
+	// Strict takes warnings for findings.
+	Strict bool
 }
 
 // Check checks a bundle. With an error that matches [ErrWrong] there is a
@@ -41,7 +52,9 @@ func Check(req Request) (*evidence.Verification, error) {
 	// A check makes much that lives shortly and ends soon: memory is cheaper here
 	// than time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), maxMemory)))
 	var o evidence.VerifyOptions
+	var err error
 	for _, text := range req.Keys {
 		k, err := PublicKey(text)
 		if err != nil {
@@ -58,6 +71,9 @@ func Check(req Request) (*evidence.Verification, error) {
 			return nil, err
 		}
 		o.Heads = append(o.Heads, head)
+	}
+	if o.Stampers, err = stampers(req.TSARoots); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(req.File)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,9 +97,30 @@ func Check(req Request) (*evidence.Verification, error) {
 	case err != nil:
 		return nil, err
 	case !v.OK:
-		return v, fmt.Errorf("%w: %s: %d findings", ErrWrong, req.File, len(v.Findings)+v.More)
+		return v, fmt.Errorf("%w: %s: %s", ErrWrong, req.File, counted(v))
+	case req.Strict && len(v.Warnings) > 0:
+		return v, fmt.Errorf("%w: %s: %s, and --strict takes them for findings", ErrWrong, req.File, counted(v))
 	}
 	return v, nil
+}
+
+// stampers reads the roots of time-stamping authorities; nil when none is trusted.
+func stampers(files []string) (*x509.CertPool, error) {
+	var all []byte
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --tsa-roots: %w", ErrUsage, err)
+		}
+		if _, err := rfc3161.Roots(text); err != nil {
+			return nil, fmt.Errorf("%w: --tsa-roots: %s: %w", ErrUsage, path, err)
+		}
+		all = append(append(all, text...), '\n')
+	}
+	if len(files) == 0 {
+		return nil, nil //nolint:nilnil // none is
+	}
+	return rfc3161.Roots(all)
 }
 
 // readHead reads a checkpoint out of a file: the note alone, or a mail that has
@@ -124,11 +161,9 @@ func ShowJSON(w io.Writer, v *evidence.Verification) error {
 // Show writes what came of a check for people to read.
 func Show(w io.Writer, v *evidence.Verification) error {
 	var b strings.Builder
-	verdict := "IN ORDER"
-	if !v.OK {
-		verdict = fmt.Sprintf("NOT IN ORDER: %d findings", len(v.Findings)+v.More)
-	}
-	fmt.Fprintf(&b, "%s\n\nlog       %s\n", verdict, v.Origin)
+	fmt.Fprintf(&b, "%s\n", verdict(v))
+	showWarnings(&b, v)
+	fmt.Fprintf(&b, "\nlog       %s\n", v.Origin)
 	if v.From == v.To {
 		fmt.Fprintf(&b, "records   none; the log held %d\n", v.Size)
 	} else {
@@ -138,15 +173,80 @@ func Show(w io.Writer, v *evidence.Verification) error {
 	showFindings(&b, v)
 	showKeys(&b, v)
 	showHeads(&b, v)
-	showOpen(&b, v)
+	showSilence(&b, v)
 	showPolicies(&b, v)
 	showActs(&b, v)
 	if v.OK {
 		b.WriteString("\nIn order means: nothing was changed, removed or put in since it was signed, and every\n" +
 			"verdict follows from its own figures. It does not mean that all went well: failures on\nrecord are among the records above.\n")
 	}
+	fmt.Fprintf(&b, "\n%s\n", verdict(v))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// verdict is the first line and the last.
+func verdict(v *evidence.Verification) string {
+	switch {
+	case !v.OK:
+		return "NOT IN ORDER: " + counted(v)
+	case len(v.Warnings) > 0:
+		return "IN ORDER, with " + counted(v)
+	}
+	return "IN ORDER"
+}
+
+// counted says how many findings and warnings there are.
+func counted(v *evidence.Verification) string {
+	many := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	warnings := many(len(v.Warnings)+v.MoreWarnings, "warning")
+	switch {
+	case v.OK:
+		return warnings
+	case len(v.Warnings) == 0:
+		return many(len(v.Findings)+v.More, "finding")
+	}
+	return many(len(v.Findings)+v.More, "finding") + " and " + warnings
+}
+
+// showWarnings comes first: what did not happen leaves nothing else to stumble
+// over.
+func showWarnings(b *strings.Builder, v *evidence.Verification) {
+	for _, section := range []struct {
+		kind  evidence.WarningKind
+		title string
+	}{
+		{evidence.WarnSilence, "SILENCE: nothing was recorded"},
+		{evidence.WarnLowered, "LOWERED: less was promised than before"},
+		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},
+		{evidence.WarnTaken, "TAKEN OVER: the log goes on from what a site kept"},
+		{evidence.WarnUnmade, "UNMADE: proven, and never made on record"},
+		{evidence.WarnOpen, "OPEN: not ended by the end of the bundle"},
+	} {
+		title := "\n" + section.title + "\n"
+		for _, w := range v.Warnings {
+			if w.Kind != section.kind {
+				continue
+			}
+			place := ""
+			if w.Record != nil {
+				place = fmt.Sprintf("record %d: ", *w.Record)
+			}
+			fmt.Fprintf(b, "%s  %s%s\n      %s\n", title, place, w.Text, w.Meaning)
+			for _, missed := range w.Missed {
+				fmt.Fprintf(b, "      missed: %s\n", missed)
+			}
+			title = ""
+		}
+	}
+	if v.MoreWarnings > 0 {
+		fmt.Fprintf(b, "  and %d more warnings\n", v.MoreWarnings)
+	}
 }
 
 func showFindings(b *strings.Builder, v *evidence.Verification) {
@@ -195,17 +295,18 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 		if !a.Checked {
 			checked = "before this period, not compared"
 		}
-		fmt.Fprintf(b, "  record %d, %s: %s was given %d records (%s)\n", a.Record, stamp(a.Time), a.To, a.Size, checked)
+		did := "was given"
+		if strings.HasPrefix(a.To, evidence.AnchorSite+" ") {
+			did = "holds"
+		}
+		fmt.Fprintf(b, "  record %d, %s: %s %s %d records (%s)\n", a.Record, stamp(a.Time), a.To, did, a.Size, checked)
+		if shows := a.Anchored(); shows != "" {
+			fmt.Fprintf(b, "      %s\n", shows)
+		}
 	}
 }
 
-func showOpen(b *strings.Builder, v *evidence.Verification) {
-	if len(v.Open) > 0 {
-		b.WriteString("\nunder way at the end of the bundle: ask for the results in the next one\n")
-	}
-	for _, o := range v.Open {
-		fmt.Fprintf(b, "  record %d, %s: %s %s\n", o.Record, stamp(o.Time), o.Act, o.Function)
-	}
+func showSilence(b *strings.Builder, v *evidence.Verification) {
 	if v.Silence.Seconds > 0 {
 		fmt.Fprintf(b, "\nlongest silence %s, from %s to %s; longer than 1h10m: %d times\n",
 			time.Duration(v.Silence.Seconds*float64(time.Second)).Round(time.Second), stamp(v.Silence.From), stamp(v.Silence.To), v.Silences)
@@ -222,6 +323,9 @@ func showPolicies(b *strings.Builder, v *evidence.Verification) {
 			f := p.Functions[name]
 			fmt.Fprintf(b, "      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
 			showTerms(b, f.Terms)
+		}
+		for _, to := range slices.Sorted(maps.Keys(p.Anchors)) {
+			fmt.Fprintf(b, "      %s: an anchor every %s\n", to, seconds(p.Anchors[to]))
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestTheAuditorsProgramHasNothingOfTheEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string]bool{}
-	for _, name := range []string{"cmd/backupd-audit", "internal/audit", "internal/evidence", "internal/expect", "internal/objective", "internal/clock"} {
+	for _, name := range []string{"cmd/backupd-audit", "internal/audit", "internal/evidence", "internal/expect", "internal/rfc3161", "internal/objective", "internal/clock"} {
 		allowed["github.com/saypro/backupd/"+name] = true
 	}
 	seen := 0
@@ -107,6 +107,8 @@ func TestTheAuditorsProgram(t *testing.T) {
 		{[]string{bundle, "--key", key}, 0, "IN ORDER"},
 		{[]string{bundle, "--key", key, "--head", head}, 0, "that you gave: fits"},
 		{[]string{"--key=" + key, "--json", bundle}, 0, `"ok": true`},
+		{[]string{bundle, "--key", key, "--strict"}, 4, "IN ORDER, with 1 warning"},
+		{[]string{bundle, "--key", key, "--tsa-roots", bundle}, 2, "--tsa-roots"},
 		{[]string{bundle, "--key", other}, 4, "NOT IN ORDER"},
 		{[]string{bundle, "--key", key, "--head", bundle}, 4, "the checkpoint that was given is not one of this log"},
 		{[]string{broken, "--key", key}, 4, "not an evidence bundle"},
@@ -137,7 +139,7 @@ func TestShown(t *testing.T) {
 	if err := errors.Join(audit.Show(&human, v), audit.ShowJSON(&document, v)); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"records   0 to 39 of 40", "19  snapshot failed", "under way at the end", key} {
+	for _, part := range []string{"records   0 to 39 of 40", "19  snapshot failed", "OPEN: not ended by the end", "IN ORDER, with 1 warning\n", key} {
 		if !strings.Contains(human.String(), part) {
 			t.Errorf("no %q in\n%s", part, human.String())
 		}

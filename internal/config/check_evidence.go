@@ -3,7 +3,9 @@ package config
 import (
 	"net"
 	"net/mail"
+	"net/url"
 	"path/filepath"
+	"time"
 )
 
 // checkEvidence fills in where the key lies, and checks to whom checkpoints go.
@@ -23,6 +25,28 @@ func (c *checker) checkEvidence() {
 	if e.Anchor.Mail != nil && !c.bad["evidence.anchor"] && !c.bad["evidence.anchor.mail"] {
 		c.checkMail("evidence.anchor.mail", e.Anchor.Mail)
 	}
+	if e.Anchor.Timestamp != nil && !c.bad["evidence.anchor"] && !c.bad["evidence.anchor.timestamp"] {
+		c.checkTimestamp("evidence.anchor.timestamp", e.Anchor.Timestamp, e.Anchor.Every)
+	}
+}
+
+func (c *checker) checkTimestamp(path string, t *Timestamp, every time.Duration) {
+	at := join(path, "url")
+	if c.required(at, t.URL) {
+		u, err := url.Parse(t.URL)
+		switch {
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			c.problem(at, "not the URL of a time-stamping authority", "write for example https://tsa.example/rfc3161")
+		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			// It is put on record, where no secret may be.
+			c.problem(at, "has more than a host and a path", "leave out user, password and what follows a ? or #: the URL is put on record")
+		}
+	}
+	at = join(path, "roots")
+	if c.required(at, t.Roots) {
+		c.absolute(at, t.Roots)
+	}
+	c.positive(join(path, "every"), &t.Every, every)
 }
 
 func (c *checker) checkMail(path string, m *Mail) {

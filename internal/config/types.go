@@ -81,6 +81,21 @@ type Anchor struct {
 	Every time.Duration `yaml:"every" jsonschema:"default=24h"`
 	// Mail says who gets it by mail. Left out: nobody.
 	Mail *Mail `yaml:"mail"`
+	// Timestamp says which authority stamps the time at which it was there, so
+	// that nobody can date it back. Left out: none.
+	Timestamp *Timestamp `yaml:"timestamp"`
+}
+
+// Timestamp says who stamps the time of a checkpoint, as RFC 3161 has it. Only a
+// hash of the checkpoint is sent.
+type Timestamp struct {
+	// URL is where the authority answers, http or https.
+	URL string `yaml:"url" jsonschema:"required"`
+	// Roots is the absolute path of a file with the certificates, PEM, that
+	// those of the authority must lead to.
+	Roots string `yaml:"roots" jsonschema:"required"`
+	// Every is the time between two. Default: that of anchor.
+	Every time.Duration `yaml:"every"`
 }
 
 // Mail says how a checkpoint is mailed to the auditor.

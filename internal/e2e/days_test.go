@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,7 @@ func lostHost(t *testing.T, from string) {
 	}
 	w.must(0, "verify", "payments", "--from", other, "--level", "L5")
 	w.must(0, "scrub", "--all")
+	w.audited("taken over")
 }
 
 func TestDiskFull(t *testing.T) {
@@ -336,6 +338,29 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	w.must(0, "verify", "payments", "--level", "L5")
 	for _, left := range []string{"spool", "scratch", "tmp"} {
 		w.empty(filepath.Join(w.dir, "data", left))
+	}
+	w.audited()
+}
+
+// audited checks the evidence of all that happened as an auditor does: there is
+// nothing to find, and no warning but of these kinds.
+func (w *world) audited(kinds ...string) {
+	w.t.Helper()
+	type key struct{ Public string }
+	type verification struct {
+		Findings []any
+		Warnings []struct{ Kind, Text string }
+	}
+	bundle := filepath.Join(w.t.TempDir(), "evidence.zip")
+	w.must(0, "audit", "bundle", "-o", bundle)
+	v := answer[verification](w, 0, "audit", "verify", bundle, "--key", answer[key](w, 0, "audit", "key").Public)
+	for _, f := range v.Findings {
+		w.t.Errorf("found: %v", f)
+	}
+	for _, warning := range v.Warnings {
+		if !slices.Contains(kinds, warning.Kind) {
+			w.t.Errorf("warned: %s: %s", warning.Kind, warning.Text)
+		}
 	}
 }
 

@@ -167,6 +167,8 @@ type Status struct {
 	Upkeep *Upkeep `json:"upkeep"`
 	// Controls is what the last round of negative controls says of the verifier.
 	Controls ControlsStatus `json:"controls"`
+	// Anchors say when the evidence was last anchored outside, by to whom.
+	Anchors []AnchorStatus `json:"anchors"`
 	// Warnings say, a sentence each, what does not break a promise now and may
 	// break all of them one day.
 	Warnings []string `json:"warnings,omitempty"`

@@ -42,6 +42,7 @@ func Check(ctx context.Context, cfg *config.Config, o Options) []Finding {
 	c.sources(ctx)
 	c.advise("function")
 	c.scratch(ctx)
+	c.anchors(ctx)
 	return c.findings
 }
 

@@ -83,6 +83,7 @@ type Engine struct {
 	urgent     atomic.Bool // something on record is not to wait
 	lateMu     sync.Mutex
 	daysClosed time.Time // today, when every day before is closed
+	heldTold   time.Time // when it was last looked what the sites hold of the log
 
 	mu      sync.Mutex
 	planner planner           // nil unless serving

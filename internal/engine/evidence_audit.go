@@ -43,8 +43,14 @@ func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
 }
 
 // RotateEvidenceKey puts a new key to use, which the one before announces. The
-// one before signs the intent, the new one the result.
+// one before signs the intent, the new one the result. What there is by then goes
+// to the sites under the key before: a site that has no more when this host is lost
+// has a whole then, which needs no other key.
 func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
+	if _, err := e.publish(ctx); err != nil {
+		// A key that may be stolen must not stay because of that.
+		e.log.Warn("the evidence could not be given to the sites before its key was changed; it will be, with the new key", "error", err)
+	}
 	before := e.evidence.PublicKey().String()
 	err := e.keyWork(ctx, "rotate-sign", func() (evidence.Key, error) {
 		err := e.evidence.RotateKeyFile(e.cfg.Evidence.KeyFile, e.actor(ctx))
@@ -59,9 +65,12 @@ func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 }
 
 // WriteEvidence writes a bundle of the evidence log.
-func (e *Engine) WriteEvidence(_ context.Context, req BundleRequest, w io.Writer) error {
+func (e *Engine) WriteEvidence(ctx context.Context, req BundleRequest, w io.Writer) error {
 	if !req.Until.IsZero() && !req.Since.Before(req.Until) {
 		return fmt.Errorf("%w: a period from %s to %s holds nothing", ErrUsage, req.Since.Format(time.RFC3339), req.Until.Format(time.RFC3339))
+	}
+	if err := e.tellHeldNow(ctx); err != nil {
+		return err
 	}
 	_, err := e.evidence.WriteBundle(w, req.Since, req.Until)
 	return err

@@ -47,7 +47,11 @@ func TestWhatTheEngineRecordsIsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sync(t)
+	before := w.Evidence().Size()
 	second, err := w.RotateEvidenceKey(t.Context())
+	if end, err := w.Published(); err != nil || end != before {
+		t.Errorf("of %d records before the rotation %d were given to the sites with the key before (%v)", before, end, err)
+	}
 	if err != nil || second.Before != first.Public || second.Public == first.Public {
 		t.Fatal(second, err)
 	}

@@ -16,6 +16,9 @@ import (
 // Evidence is the log of what the engine did.
 func (e *Engine) Evidence() *evidence.Log { return e.evidence }
 
+// Published is up to where the log was given to the sites.
+func (e *Engine) Published() (uint64, error) { return e.published() }
+
 // TellFound records what the sources hold, as a service does daily.
 func (e *Engine) TellFound(ctx context.Context) error { return e.tellFound(ctx) }
 

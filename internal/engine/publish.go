@@ -27,8 +27,8 @@ const (
 	metaLate = "evidence late"
 )
 
-// keepEvidence tells what becomes of recovery points after their runs, closes
-// the days and gives the log to the sites, until ctx ends.
+// keepEvidence tells what becomes of recovery points after their runs and what the
+// sites hold of the log, closes the days and gives the log to the sites, until ctx ends.
 func (e *Engine) keepEvidence(ctx context.Context) {
 	if e.evidence.Mute() != nil {
 		return // said when it was opened
@@ -36,7 +36,7 @@ func (e *Engine) keepEvidence(ctx context.Context) {
 	var since, looked time.Time // when something was first found to wait, when others were looked for
 	for {
 		now := e.clock.Now()
-		err := errors.Join(e.tellLate(ctx), e.closeDays(ctx))
+		err := errors.Join(e.tellLate(ctx), e.closeDays(ctx), e.tellHeld(ctx))
 		end, endErr := e.published()
 		err = errors.Join(err, endErr)
 		waiting := endErr == nil && end < e.evidence.Size()

@@ -204,6 +204,10 @@ func policyInForce(cfg *config.Config) (*evidence.Policy, error) {
 			Checks: checkDigests(f.Checks), Terms: functionTerms(f),
 		}
 	}
+	p.Anchors = map[string]float64{}
+	for to, every := range anchorRhythms(cfg) {
+		p.Anchors[to] = every.Seconds()
+	}
 	var err error
 	p.SHA256, err = p.Digest()
 	return p, err

@@ -27,6 +27,9 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 		}
 	}
 	s.Reasons = append(s.Reasons, e.evidenceReasons()...)
+	if err := e.statusOfAnchors(s); err != nil {
+		return err
+	}
 	s.Spool = e.spool()
 	if reason := spoolReason(s.Spool); reason != "" {
 		s.Reasons = append(s.Reasons, reason)

@@ -62,6 +62,13 @@ func (e *Engine) takeUntaken(ctx context.Context) (uint64, error) {
 			return 0, fmt.Errorf("take over the evidence that sites keep: %w", err)
 		}
 	}
+	if e.evidence.Size() > 0 {
+		// Every audit is to see that what the lost host wrote last may be missing.
+		taken := evidence.Record{Act: evidence.ActAlive, By: e.actor(ctx), Alive: &evidence.Alive{TakenFrom: u.Site}}
+		if _, err := e.evidence.Note(taken); err != nil {
+			return 0, fmt.Errorf("record that the evidence was taken over from site %s: %w", u.Site, err)
+		}
+	}
 	crash.Point(crash.RebuildTaken)
 	return e.evidence.Size(), e.catalog.SetMeta(metaUntaken, nil)
 }

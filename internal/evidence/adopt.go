@@ -17,8 +17,8 @@ const adoptBatch = 1000
 // from the key that the first record names through each that was announced, and
 // that the whole has the checkpoint's root. The log must be empty.
 //
-// When the last key is the signer's, the log simply goes on. When it is another
-// one, and the signer is of the same log, the signer announces itself: that is
+// The checkpoint is signed by the last key or the signer. When the last key is the
+// signer's, the log simply goes on. When it is another one, and the signer is of the same log, the signer announces itself: that is
 // the break of a lost key. The error matches [ErrOtherKey] when the signer is of
 // another log: [PublicKey.Origin] of the checkpoint's says which key to make. When
 // a key of the log has signed one of the longer checkpoints, nothing is taken over
@@ -86,7 +86,9 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	if b.size != at.Size || b.root != at.Root {
 		return PublicKey{}, fmt.Errorf("%w: there are %d records with the root %v, and the checkpoint is of %d with %v", ErrDamaged, b.size, b.root, at.Size, at.Root)
 	}
-	if _, _, err := OpenCheckpoint(checkpoint, w.keys.current); err != nil {
+	// What ends before a rotation may have been given to the site after it. Of
+	// keys that no record announces only the signer's own is known to be right.
+	if _, _, err := OpenCheckpoint(checkpoint, w.keys.current, l.now.signer.public); err != nil {
 		return PublicKey{}, err
 	}
 	for _, other := range longer {

@@ -125,6 +125,37 @@ func TestAdoptWithoutTheKeyIsABreak(t *testing.T) {
 	}
 }
 
+// TestAdoptUpToARotation: what ends before a rotation may have been given to a
+// site after it, with a checkpoint of the new key, which only who holds that key
+// can tell from a stranger's.
+func TestAdoptUpToARotation(t *testing.T) {
+	now := clock.NewFake(begin)
+	l, first, last := rotatedLog(t, now)
+	rotation := uint64(slices.IndexFunc(collect(t, l.Records(1, l.Size())), func(r Record) bool { return r.Key != nil })) + 1
+	piece, err := l.Segment(0, rotation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelopes, checkpoint := joined(t, [][]byte{piece})
+	taken := openLog(t, &memory{}, last, now)
+	if err := taken.Adopt(sequence(envelopes), checkpoint, nil, "root"); err != nil {
+		t.Fatal(err)
+	}
+	r := collect(t, taken.Records(rotation, taken.Size()))
+	if len(r) != 1 || r[0].Key == nil || r[0].Key.Public != last.Public().String() {
+		t.Errorf("%+v", r)
+	}
+	fresh, err := NewSigner(first.Public().Origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, signer := range map[string]*Signer{"the key before": first, "a new key": fresh} {
+		if err := openLog(t, &memory{}, signer, now).Adopt(sequence(envelopes), checkpoint, nil, "root"); !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("with %s: %v", name, err)
+		}
+	}
+}
+
 func TestAdoptTakesNothingThatDoesNotFit(t *testing.T) {
 	now := clock.NewFake(begin)
 	l, first, last := rotatedLog(t, now)

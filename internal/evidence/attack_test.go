@@ -248,6 +248,29 @@ func TestForgedRecords(t *testing.T) {
 			find(r, func(r Record) bool { return r.Day != nil }).Day.Date = "2026-10-31"
 			return r
 		}, FoundDay},
+		"a day of a run that is not over": {func(r []Record) []Record {
+			d := find(r, func(r Record) bool { return r.Day != nil })
+			d.Day.Next = d.Sequence
+			return r
+		}, FoundDay},
+		"data of before the run": {func(r []Record) []Record {
+			r[21].Snapshot.RecoveryPoint = r[20].Time.Add(-time.Hour)
+			return r
+		}, FoundPoint},
+		"data of after the run": {func(r []Record) []Record {
+			r[21].Snapshot.RecoveryPoint = r[21].Time.Add(time.Hour)
+			return r
+		}, FoundPoint},
+		"a site that held it before there was any": {func(r []Record) []Record {
+			r[21].Snapshot.Durable["cloud"] = r[20].Time.Add(-time.Hour)
+			return r
+		}, FoundPoint},
+		"a site that took it later before there was any": {func(r []Record) []Record {
+			return append(r, Record{
+				Sequence: uint64(len(r)), Time: r[len(r)-1].Time, Act: ActDurable, Phase: Event, Function: "payments",
+				Durable: &Durable{Snapshot: "s20", RecoveryPoint: r[20].Time, Site: "third", At: r[20].Time.Add(-time.Hour)},
+			})
+		}, FoundPoint},
 		"a promise that was another": {func(r []Record) []Record {
 			find(r, func(r Record) bool { return r.Policy != nil }).Policy.Functions["payments"] = FunctionObjective{RPOSeconds: 86400}
 			return r
@@ -276,6 +299,205 @@ func TestForgedRecords(t *testing.T) {
 				t.Errorf("no finding of %s among %+v", attack.want, v.Findings)
 			}
 		})
+	}
+}
+
+// sumUp puts summaries of the day that is over where the service puts them, but
+// for that of a function that is left out, and returns where the next one begins.
+func (l *life) sumUp(t testing.TB, from uint64, leftOut string) uint64 {
+	t.Helper()
+	next, date := from, ""
+	for r := range each2(t, l.Records(from, l.Size())) {
+		if of := r.Time.Format(time.DateOnly); date == "" || of == date {
+			next, date = r.Sequence+1, of
+		}
+	}
+	for _, function := range []string{"accounts", "payments"} {
+		if function == leftOut {
+			continue
+		}
+		d := must1(DeriveDay(function, date, from, next, l.Records(from, next)))(t)
+		l.note(t, Record{Act: ActDay, Function: function, Day: &d})
+	}
+	return next
+}
+
+// summedUp is a log of whole days of two functions, with a run over each midnight. Each
+// day is summed up after it, but for the functions that are left out, by day.
+func summedUp(t testing.TB, n int, leftOut map[int]string) *life {
+	t.Helper()
+	l := newLife(t)
+	l.promise(t, Policy{Functions: map[string]FunctionObjective{"payments": {}, "accounts": {}}})
+	from := uint64(0)
+	for day := range n {
+		midnight := l.clock.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
+		for l.clock.Now().Before(midnight.Add(-time.Hour)) {
+			l.snapshot(t, "payments")
+			l.snapshot(t, "accounts")
+			l.clock.Advance(50 * time.Minute)
+		}
+		l.clock.Advance(midnight.Add(-5 * time.Second).Sub(l.clock.Now()))
+		l.snapshot(t, "payments")
+		from = l.sumUp(t, from, leftOut[day])
+	}
+	l.hours(t, 2)
+	return l
+}
+
+func TestDaysWithoutASummary(t *testing.T) {
+	for name, try := range map[string]struct {
+		leftOut map[int]string
+		found   int
+	}{
+		"each day has one":                     {nil, 0},
+		"one in the middle is left out":        {map[int]string{1: "payments"}, 1},
+		"the last of one function is left out": {map[int]string{2: "accounts"}, 1},
+		// On the first day it was only just promised.
+		"all of one function are left out":        {map[int]string{0: "payments", 1: "payments", 2: "payments"}, 2},
+		"a later day has one, the two before not": {map[int]string{0: "accounts", 1: "accounts"}, 2},
+	} {
+		l := summedUp(t, 3, try.leftOut)
+		v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		if len(v.Findings) != try.found || try.found > 0 && !slices.Equal(kinds(v), []FindingKind{FoundDay}) {
+			t.Errorf("%s: %+v", name, v.Findings)
+		}
+	}
+	// A period that begins within a day knows nothing of its beginning.
+	l := summedUp(t, 3, nil)
+	for hours := range 60 {
+		good(t, verify(t, bundleOf(t, l.Log, begin.Add(time.Duration(hours)*time.Hour), time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}}))
+	}
+	// Nobody sums up what is no longer promised, nor what was only just over.
+	l = summedUp(t, 3, map[int]string{2: "accounts"})
+	l.promise(t, Policy{Functions: map[string]FunctionObjective{"payments": {}}})
+	l.hours(t, 2)
+	good(t, verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}}))
+}
+
+func TestAProofOfWhatWasNeverMade(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	p := goodProof()
+	p.Snapshot, p.RecoveryPoint = "unknown", l.clock.Now()
+	l.proof(t, Done, p)
+	keys := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), keys)
+	good(t, v)
+	if got := warnings(v, WarnUnmade); len(got) != 1 || !strings.Contains(got[0], "snapshot unknown") {
+		t.Errorf("%+v", v.Warnings)
+	}
+	// What was made before the period is not known.
+	if v := verify(t, bundleOf(t, l.Log, begin.Add(time.Minute), time.Time{}), keys); len(warnings(v, WarnUnmade)) != 0 {
+		t.Errorf("%+v", v.Warnings)
+	}
+}
+
+// TestHonestPoints: what looks like a forgery and is none.
+func TestHonestPoints(t *testing.T) {
+	stranger := func(l *life, at time.Time) {
+		p := goodProof()
+		p.Snapshot, p.RecoveryPoint = "unknown", at
+		l.proof(t, Done, p)
+	}
+	for name, live := range map[string]func(l *life){
+		"a point that is older than the log": func(l *life) { stranger(l, begin.Add(-time.Hour)) },
+		"one of a run that was cut short": func(l *life) {
+			n := must1(l.Begin(Record{Act: ActSnapshot, Function: "payments"}))(t)
+			at := l.clock.Now()
+			l.clock.Advance(20 * time.Minute)
+			must(t, n, l.End(n, Record{Act: ActSnapshot, Outcome: CutShort, Error: "the program ended before this did"}))
+			stranger(l, at)
+		},
+		"one of a run that goes on": func(l *life) {
+			must1(l.Begin(Record{Act: ActSnapshot, Function: "payments"}))(t)
+			stranger(l, l.clock.Now())
+		},
+		"one that was made before the host was lost": func(l *life) {
+			l.clock.Advance(20 * time.Minute)
+			at := l.clock.Now()
+			l.clock.Advance(20 * time.Minute)
+			l.note(t, Record{Act: ActAlive, Alive: &Alive{TakenFrom: "cloud"}})
+			stranger(l, at)
+		},
+		"a clock that was set back during a run": func(l *life) {
+			n := must1(l.Begin(Record{Act: ActSnapshot, Function: "payments"}))(t)
+			l.clock.Advance(-30 * time.Minute)
+			at := l.clock.Now()
+			l.clock.Advance(time.Minute)
+			must(t, n, l.End(n, Record{Act: ActSnapshot, Outcome: Done, Snapshot: &Snapshot{
+				ID: "back", RecoveryPoint: at, Started: at, Ended: at, Commit: digest, Durable: map[string]time.Time{"cloud": at},
+			}}))
+		},
+		"a run that could be put on record only when it was over": func(l *life) {
+			at := l.clock.Now()
+			l.clock.Advance(30 * time.Minute)
+			n := must1(l.Begin(Record{Act: ActSnapshot, Function: "payments", Late: "the disk was full"}))(t)
+			must(t, n, l.End(n, Record{Act: ActSnapshot, Outcome: Done, Snapshot: &Snapshot{
+				ID: "late", RecoveryPoint: at, Started: at, Ended: at, Commit: digest, Durable: map[string]time.Time{"cloud": at},
+			}}))
+		},
+		"a clock that was set back before it": func(l *life) {
+			l.clock.Advance(-30 * time.Minute)
+			l.hours(t, 1)
+		},
+		"a clock that jumps ahead during a run": func(l *life) {
+			n := must1(l.Begin(Record{Act: ActSnapshot, Function: "payments"}))(t)
+			at := l.clock.Now()
+			l.clock.Advance(30 * time.Hour)
+			must(t, n, l.End(n, Record{Act: ActSnapshot, Outcome: Done, Snapshot: &Snapshot{
+				ID: "ahead", RecoveryPoint: at, Started: at, Ended: l.clock.Now(), Commit: digest, Durable: map[string]time.Time{"cloud": l.clock.Now()},
+			}}))
+		},
+	} {
+		l := newLife(t)
+		l.hours(t, 1)
+		live(l)
+		l.hours(t, 1)
+		v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		for _, f := range v.Findings {
+			// Another run is begun before the one that goes on has ended.
+			if name != "one of a run that goes on" || f.Kind != FoundUnfinished {
+				t.Errorf("%s: %s: %s", name, f.Kind, f.Text)
+			}
+		}
+		if got := warnings(v, WarnUnmade); len(got) != 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestAnOldKeySignsNoMore: who stole the key before a rotation makes another end
+// with it, or a checkpoint for the auditor.
+func TestAnOldKeySignsNoMore(t *testing.T) {
+	l := newLife(t)
+	old := l.signer
+	l.hours(t, 1)
+	must(t, l, l.Rotate(must1(NewSigner(l.Origin()))(t), "root"))
+	rotated := l.Size() - 1
+	l.hours(t, 1)
+	trust := VerifyOptions{Keys: []PublicKey{old.Public()}}
+	bundle := bundleOf(t, l.Log, time.Time{}, time.Time{})
+	signed := func(size uint64) []byte {
+		return must1(Checkpoint{Origin: l.Origin(), Size: size, Root: must1(l.rootAt(size))(t)}.sign(old))(t)
+	}
+	if v := verify(t, rezip(t, bundle, map[string][]byte{bundleEnd: signed(l.Size())}), trust); !slices.Equal(kinds(v), []FindingKind{FoundKey}) {
+		t.Errorf("the end signed with the old key: %+v", v.Findings)
+	}
+	for size, want := range map[uint64][]FindingKind{rotated - 1: nil, rotated: nil, rotated + 1: {FoundKey}, l.Size(): {FoundKey}} {
+		v := verify(t, bundle, VerifyOptions{Keys: trust.Keys, Heads: [][]byte{signed(size)}})
+		if !slices.Equal(kinds(v), want) {
+			t.Errorf("a checkpoint of %d records with the old key, rotated by record %d: %+v", size, rotated, v.Findings)
+		}
+	}
+	// A checkpoint in the log itself, of what a site holds.
+	for signer, want := range map[*Signer][]FindingKind{l.state().signer: nil, old: {FoundAnchor}} {
+		at := Checkpoint{Origin: l.Origin(), Size: l.Size(), Root: l.state().root}
+		l.note(t, Record{Act: ActAnchor, Anchor: &Anchor{To: "site cloud", Size: at.Size, Root: at.Root.String(), Checkpoint: string(must1(at.sign(signer))(t))}})
+		v := verify(t, bundleOf(t, l.Log, l.clock.Now(), time.Time{}), trust)
+		if !slices.Equal(kinds(v), want) {
+			t.Errorf("what a site holds: %+v", v.Findings)
+		}
+		l.clock.Advance(time.Minute)
 	}
 }
 

@@ -257,5 +257,6 @@ func (v *verifier) earlier() error {
 		v.earlierRecords = append(v.earlierRecords, *x.record)
 	}
 	v.out.Before = len(v.earlierRecords)
+	v.promisedBefore()
 	return nil
 }

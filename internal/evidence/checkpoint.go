@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime/quotedprintable"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,14 +28,14 @@ type Checkpoint struct {
 	Root   Hash
 }
 
-// text is what is signed: three lines, as tlog-checkpoint of C2SP has them.
-func (c Checkpoint) text() string {
+// Text is what is signed: three lines, as tlog-checkpoint of C2SP has them.
+func (c Checkpoint) Text() string {
 	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
 }
 
 // sign returns the signed checkpoint, a note.
 func (c Checkpoint) sign(by *Signer) ([]byte, error) {
-	b, err := note.Sign(&note.Note{Text: c.text()}, by.note)
+	b, err := note.Sign(&note.Note{Text: c.Text()}, by.note)
 	if err != nil {
 		return nil, fmt.Errorf("sign the checkpoint of %d records: %w", c.Size, err)
 	}
@@ -45,7 +46,10 @@ func (c Checkpoint) sign(by *Signer) ([]byte, error) {
 // that key.
 func OpenCheckpoint(signed []byte, keys ...PublicKey) (Checkpoint, PublicKey, error) {
 	var list []note.Verifier
-	for _, k := range keys {
+	for i, k := range keys {
+		if slices.Contains(keys[:i], k) {
+			continue
+		}
 		v, err := k.verifier()
 		if err != nil {
 			return Checkpoint{}, PublicKey{}, err
@@ -80,7 +84,7 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
-	if c.text() != text {
+	if c.Text() != text {
 		return Checkpoint{}, fmt.Errorf("%w: it is not written as it should be", ErrCheckpoint)
 	}
 	return c, nil

@@ -26,11 +26,8 @@ func DeriveDay(function, date string, first, next uint64, records iter.Seq2[Reco
 	if err != nil {
 		return Day{}, fmt.Errorf("day %q: %w", date, err)
 	}
-	d := deriver{
-		function: function, begin: begin.UnixMilli(), end: begin.AddDate(0, 0, 1).UnixMilli(),
-		day: Day{Date: date, First: first, Next: next}, points: map[int64]*DayPoint{}, open: map[uint64]DayOpen{},
-	}
-	d.last = d.begin
+	d, q := newDeriver(function), newQuiet(begin)
+	from := first
 	for r, err := range records {
 		if err != nil {
 			return Day{}, err
@@ -42,39 +39,77 @@ func DeriveDay(function, date string, first, next uint64, records iter.Seq2[Reco
 			break
 		}
 		first++
-		if err := d.take(&r); err != nil {
+		if err := q.take(&r); err != nil {
 			return Day{}, err
 		}
+		d.take(&r)
 	}
 	if first != next {
 		return Day{}, fmt.Errorf("day %s: record %d is not there", date, first)
 	}
-	return d.finish(), nil
+	return d.finish(date, from, next, q.finish()), nil
 }
 
-type deriver struct {
-	function   string
+// quiet finds the stretches of a day without a record, of whatever function.
+type quiet struct {
 	begin, end int64 // of the day
 	last       int64 // time of the record before
-	day        Day
-	points     map[int64]*DayPoint // by consistency point
-	open       map[uint64]DayOpen
+	any        bool
+	silent     [][2]int64
 }
 
-func (d *deriver) take(r *Record) error {
+func newQuiet(begin time.Time) *quiet {
+	return &quiet{begin: begin.UnixMilli(), end: begin.AddDate(0, 0, 1).UnixMilli(), last: begin.UnixMilli()}
+}
+
+// take takes the next record, which must be of the day.
+func (q *quiet) take(r *Record) error {
 	at := r.Time.UnixMilli()
-	if at < d.begin || at >= d.end {
-		return fmt.Errorf("record %d is of %s, not of %s", r.Sequence, r.Time.UTC().Format(time.RFC3339), d.day.Date)
+	if at < q.begin || at >= q.end {
+		return fmt.Errorf("record %d is of %s, not of %s", r.Sequence, r.Time.UTC().Format(time.RFC3339), time.UnixMilli(q.begin).UTC().Format(time.DateOnly))
 	}
-	d.silent(at, r.Sequence == d.day.First)
+	q.until(at, !q.any)
+	q.any = true
+	return nil
+}
+
+// until notes the stretch without records that ends at a time. One that the day
+// begins or ends with is noted however short, if only of a moment: it is one with
+// that of the day before or after.
+func (q *quiet) until(at int64, edge bool) {
+	if edge || at-q.last > Silence.Milliseconds() {
+		q.silent = append(q.silent, [2]int64{q.last, at})
+	}
+	q.last = at
+}
+
+func (q *quiet) finish() [][2]int64 {
+	q.until(q.end, true)
+	return q.silent
+}
+
+// deriver sums up a day of one function.
+type deriver struct {
+	function string
+	day      Day
+	points   map[int64]*DayPoint // by consistency point
+	open     map[uint64]DayOpen
+}
+
+func newDeriver(function string) *deriver {
+	return &deriver{function: function, points: map[int64]*DayPoint{}, open: map[uint64]DayOpen{}}
+}
+
+// take takes the next record of the day, of whatever function.
+func (d *deriver) take(r *Record) {
 	if r.Function != d.function || r.Function == "" {
-		return nil
+		return
 	}
 	switch r.Phase {
 	case Intent:
 		d.day.Intents++
 		if r.Act == ActSnapshot || r.Act == ActProof {
-			d.open[r.Sequence] = DayOpen{Act: r.Act, Site: siteOf(r), Intent: r.Sequence, At: at}
+			d.open[r.Sequence] = DayOpen{Act: r.Act, Site: siteOf(r), Intent: r.Sequence, At: r.Time.UnixMilli()}
 		}
 	case Result:
 		d.day.Results++
@@ -88,17 +123,6 @@ func (d *deriver) take(r *Record) error {
 			p.Durable = soonest(p.Durable, r.Durable.Site, r.Durable.At)
 		}
 	}
-	return nil
-}
-
-// silent notes the stretch without records that ends at a time. One that the
-// day begins or ends with is noted however short, if only of a moment: it is one
-// with that of the day before or after.
-func (d *deriver) silent(at int64, edge bool) {
-	if edge || at-d.last > Silence.Milliseconds() {
-		d.day.Silent = append(d.day.Silent, [2]int64{d.last, at})
-	}
-	d.last = at
 }
 
 // ended takes in the result of a snapshot or a proof.
@@ -157,8 +181,8 @@ func (d *deriver) point(consistent time.Time) *DayPoint {
 	return d.points[at]
 }
 
-func (d *deriver) finish() Day {
-	d.silent(d.end, true)
+func (d *deriver) finish(date string, first, next uint64, silent [][2]int64) Day {
+	d.day.Date, d.day.First, d.day.Next, d.day.Silent = date, first, next, silent
 	var points []DayPoint
 	for _, at := range slices.Sorted(maps.Keys(d.points)) {
 		points = append(points, *d.points[at])

@@ -80,7 +80,7 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := peekCheckpoint(b)
-		if err == nil && !bytes.HasPrefix(b, []byte(c.text())) {
+		if err == nil && !bytes.HasPrefix(b, []byte(c.Text())) {
 			t.Fatalf("%q read as %+v", b, c)
 		}
 	})

@@ -240,7 +240,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 		r := &batch[i]
 		r.Sequence, r.Time, r.Program = b.size, now, l.program
 		if r.Alive != nil {
-			r.Alive = &Alive{SinceSequence: b.size - 1}
+			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom}
 		}
 		if err := l.fit(r); err != nil {
 			return 0, err

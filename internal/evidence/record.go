@@ -297,6 +297,8 @@ type Policy struct {
 	SHA256    string                       `json:"sha256"`
 	Sites     []string                     `json:"sites"`
 	Functions map[string]FunctionObjective `json:"functions"`
+	// Anchors are the seconds between two anchors of the log, by to whom.
+	Anchors map[string]float64 `json:"anchors,omitempty"`
 	// Terms are what else the configuration promises, or gives up; of a policy
 	// that was told before there were any, that is not known.
 	Terms *Terms `json:"terms,omitempty"`
@@ -368,16 +370,27 @@ type Signal struct {
 type Alive struct {
 	// SinceSequence is the record before it.
 	SinceSequence uint64 `json:"since_sequence"`
+	// TakenFrom is the site that the log up to here was taken from, because the
+	// host that wrote it was lost: what no site had been given yet is missing.
+	TakenFrom string `json:"taken_from,omitempty"`
 }
 
-// Anchor tells that a checkpoint was given to somebody outside.
+// Anchor tells that a checkpoint was given to somebody outside, or that a site
+// is known to hold the log up to there.
 type Anchor struct {
-	// To is "site cloud", "mail audit@…" or "timestamp …".
+	// To is "site cloud", "mail audit@…" or "timestamp https://…".
 	To   string `json:"to"`
 	Size uint64 `json:"size"`
 	Root string `json:"root"` // base64, as in the checkpoint
-	// Token is what the other side answered, if anything.
+	// Token is what the other side answered, if anything: of a time stamp, the
+	// token of RFC 3161, DER, of the SHA-256 of the text of the checkpoint, see
+	// [Checkpoint.Text].
 	Token []byte `json:"token,omitempty"`
+	// Locked, of a site, is until when nobody can delete what it holds of the
+	// log up to there; zero when it is not locked.
+	Locked time.Time `json:"locked,omitzero"`
+	// Checkpoint, of a site, is the signed one.
+	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
 // Day is what the records First to Next-1 say of one function, in short: a

@@ -26,6 +26,11 @@ type Verification struct {
 	// were left out behind the first thousand.
 	Findings []Finding `json:"findings"`
 	More     int       `json:"more,omitempty"`
+	// Warnings are what is in order and yet not as it should be: things that did
+	// not happen, and promises that were lowered. MoreWarnings is how many were
+	// left out behind the first thousand.
+	Warnings     []Warning `json:"warnings"`
+	MoreWarnings int       `json:"more_warnings,omitempty"`
 	// Open are acts that may have been under way when the bundle ends.
 	Open []OpenIntent `json:"open,omitempty"`
 	// Keys are the keys that sign the records, Policies the changes of what was
@@ -76,7 +81,9 @@ const (
 	FoundResult     FindingKind = "result"
 	FoundVerdict    FindingKind = "verdict"
 	FoundDay        FindingKind = "day"
+	FoundPoint      FindingKind = "point"
 	FoundAnchor     FindingKind = "anchor"
+	FoundStamp      FindingKind = "stamp"
 	FoundRoot       FindingKind = "root"
 	FoundHead       FindingKind = "head"
 )
@@ -94,7 +101,9 @@ var meanings = map[FindingKind]string{
 	FoundResult:     "a result without the act that it is of: its intent was removed, or it was made up",
 	FoundVerdict:    "the program drew a conclusion that its own figures do not bear out",
 	FoundDay:        "the summary of the day says other than its records: reports that rest on it are wrong",
+	FoundPoint:      "when the data is from, or where it came from, cannot be as it is told: exposure was counted from a moment that was made up, or the clock was set back meanwhile",
 	FoundAnchor:     "what was given to somebody outside is not what the log holds: one of the two was changed",
+	FoundStamp:      "the time stamp does not bear out when the log was written: records were dated back or ahead, the clock was wrong, or nobody gave the stamp",
 	FoundRoot:       "the records are not those that the checkpoint was signed for: some were changed, removed or added",
 	FoundHead:       "the checkpoint that you were given and this bundle do not belong to one history: the log was cut, or there are two",
 }
@@ -128,7 +137,9 @@ type PolicyChange struct {
 	SHA256    string                       `json:"sha256"`
 	By        string                       `json:"by,omitempty"`
 	Functions map[string]FunctionObjective `json:"functions"`
-	Terms     *Terms                       `json:"terms,omitempty"`
+	// Anchors are the seconds between two anchors, by to whom.
+	Anchors map[string]float64 `json:"anchors,omitempty"`
+	Terms   *Terms             `json:"terms,omitempty"`
 }
 
 // AnchorGiven is a checkpoint that was given to somebody outside: whoever has it
@@ -141,6 +152,19 @@ type AnchorGiven struct {
 	Root   string    `json:"root"`
 	// Checked is false when the bundle does not hold what it takes.
 	Checked bool `json:"checked"`
+	// Stamp is what a time stamp says whose signature fits.
+	Stamp *StampSeen `json:"stamp,omitempty"`
+	// Locked, of a site, is until when nobody can delete what it holds.
+	Locked time.Time `json:"locked,omitzero"`
+}
+
+// StampSeen is a time stamp by a third party.
+type StampSeen struct {
+	Time      time.Time `json:"time"`
+	Authority string    `json:"authority"`
+	// Trusted is true when its certificates lead to a root that was given with
+	// --tsa-roots. Otherwise anybody may have made it.
+	Trusted bool `json:"trusted"`
 }
 
 // Stretch is a time without records.

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,9 @@ type VerifyOptions struct {
 	Keys []PublicKey
 	// Heads are signed checkpoints that were obtained by another way.
 	Heads [][]byte
+	// Stampers are the roots of the time-stamping authorities that are trusted;
+	// nil means that none is, and that whose stamps they are is not checked.
+	Stampers *x509.CertPool
 }
 
 const (
@@ -64,24 +68,31 @@ func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record,
 
 // verifier is the check of one bundle under way.
 type verifier struct {
-	bundle *bundleFile
-	given  []PublicKey
-	heads  [][]byte
-	out    *Verification
+	bundle   *bundleFile
+	given    []PublicKey
+	heads    [][]byte
+	stampers *x509.CertPool
+	out      *Verification
 
-	tree    *tree
-	keys    keychain
-	trusted map[PublicKey]bool
-	strange map[PublicKey]*span // records signed by keys that nothing vouches for
-	last    time.Time
-	open    map[uint64]*Record
-	newest  map[string]uint64 // by function, the last intent of a snapshot: they never overlap
-	acts    map[actKey]int
-	kept    []Record // stripped, from From on
-	actions map[string]uint64
-	passed  map[uint64]bool // results
-
-	earlierRecords []Record // from before the period
+	tree           *tree
+	keys           keychain
+	trusted        map[PublicKey]bool
+	strange        map[PublicKey]*span // records signed by keys that nothing vouches for
+	last           time.Time
+	open           map[uint64]*Record
+	newest         map[string]uint64 // by function, the last intent of a snapshot: they never overlap
+	acts           map[actKey]int
+	times          []int64 // milliseconds since 1970, from From on
+	days           *dayBook
+	points         *pointBook
+	clamped        uint64               // the newest record with the time of the one before it
+	retired        map[PublicKey]uint64 // how many records there were when a key signed for the last time
+	actions        map[string]uint64
+	promise        *Policy              // in force, as far as it is known
+	promisedAt     uint64               // the record of it
+	due            map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
+	passed         map[uint64]bool      // results
+	earlierRecords []Record             // from before the period
 	wrong          *signatures
 }
 
@@ -98,13 +109,14 @@ type span struct {
 
 func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 	return &verifier{
-		bundle: b, given: o.Keys, heads: o.Heads,
+		bundle: b, given: o.Keys, heads: o.Heads, stampers: o.Stampers,
 		out: &Verification{
 			Origin: b.about.Origin, From: b.about.From, To: b.about.To, Size: b.about.Size,
-			Findings: []Finding{}, Keys: []KeyUse{}, Acts: map[string]int{},
+			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]*Record{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, wrong: newSignatures(),
+		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{},
+		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
 	}
 }
 
@@ -237,7 +249,7 @@ func (v *verifier) take(seq uint64, x *item) error {
 	}
 	if x.err != nil {
 		v.found(&seq, FoundForm, "%v", x.err)
-		v.kept = append(v.kept, Record{Sequence: seq, Time: v.last})
+		v.times = append(v.times, v.last.UnixMilli())
 		return nil
 	}
 	r := x.record
@@ -264,7 +276,11 @@ func (v *verifier) take(seq uint64, x *item) error {
 func (v *verifier) atItsTime(seq uint64, r *Record) {
 	if seq == v.out.From {
 		v.out.First = r.Time
+		v.silentBefore(r.Time)
 	} else {
+		if r.Time.Equal(v.last) {
+			v.clamped = seq
+		}
 		if r.setsBack(v.last) {
 			v.found(&seq, FoundClock, "the clock was set back by %v, to %s: %s", v.last.Sub(r.Time).Round(time.Second), stamp(r.Time), r.Clock.Reason)
 		} else if r.Time.Before(v.last) {
@@ -273,13 +289,15 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 		silence := r.Time.Sub(v.last)
 		if silence > longest {
 			v.out.Silences++
+			v.silent(&seq, v.last, r.Time)
 		}
 		if silence.Seconds() > v.out.Silence.Seconds {
 			v.out.Silence = Stretch{From: v.last, To: r.Time, Seconds: silence.Seconds(), Before: seq}
 		}
 	}
 	v.last, v.out.Last = r.Time, r.Time
-	v.kept = append(v.kept, strip(r))
+	v.times = append(v.times, r.Time.UnixMilli())
+	v.days.take(seq, r)
 }
 
 // aboutIts checks the subject of a statement. One without a digest of its own
@@ -317,7 +335,11 @@ func (v *verifier) follow(seq uint64, x *item) bool {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
 	}
+	if old := v.keys.current; old != (PublicKey{}) {
+		v.retired[old] = seq
+	}
 	v.keys = chain
+	delete(v.retired, chain.current)
 	v.stepped(seq, x.record, by, step)
 	v.vouch(seq, by)
 	return true

@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,7 +28,9 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 }
 
 func (v *verifier) ended(seq uint64, r *Record) {
-	v.passed[seq] = r.passed()
+	if r.passed() {
+		v.passed[seq] = true
+	}
 	begun := v.open[*r.Intent]
 	switch {
 	case *r.Intent >= seq:
@@ -44,6 +44,12 @@ func (v *verifier) ended(seq uint64, r *Record) {
 	default:
 		delete(v.open, *r.Intent)
 	}
+	if r.Act == ActSnapshot {
+		v.point(seq, r, begun)
+	}
+	if r.Proof != nil {
+		v.points.proven(seq, r)
+	}
 }
 
 // specifics checks what single acts say of the log itself.
@@ -53,53 +59,20 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 		if sum, err := r.Policy.Digest(); err != nil || sum != r.Policy.SHA256 {
 			v.found(&seq, FoundVerdict, "it gives its promise the digest %s, and that is %s", r.Policy.SHA256, sum)
 		}
-		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Terms: r.Policy.Terms})
+		v.promised(seq, r)
+		v.out.Policies = append(v.out.Policies, PolicyChange{Record: seq, Time: r.Time, SHA256: r.Policy.SHA256, By: r.By, Functions: r.Policy.Functions, Anchors: r.Policy.Anchors, Terms: r.Policy.Terms})
 	case r.Anchor != nil:
 		v.anchor(seq, r)
 	case r.Day != nil:
 		v.day(seq, r)
 	case r.Drill != nil:
 		v.drill(seq, r.Drill)
+	case r.Durable != nil:
+		v.durable(seq, r.Durable)
+	case r.Alive != nil && r.Alive.TakenFrom != "":
+		v.takenOver(seq, r)
 	case r.Alive != nil && r.Alive.SinceSequence+1 != seq:
 		v.found(&seq, FoundSequence, "it says that record %d came before it", r.Alive.SinceSequence)
-	}
-}
-
-func (v *verifier) anchor(seq uint64, r *Record) {
-	a := AnchorGiven{Record: seq, Time: r.Time, To: r.Anchor.To, Size: r.Anchor.Size, Root: r.Anchor.Root}
-	switch {
-	case a.Size > seq:
-		v.found(&seq, FoundAnchor, "it says that %s was given a checkpoint of %d records, which were not there yet", a.To, a.Size)
-	case a.Size >= v.out.From:
-		root, err := v.tree.root(a.Size)
-		if a.Checked = err == nil; a.Checked && root.String() != a.Root {
-			v.found(&seq, FoundAnchor, "it says that %s was given the root %s of %d records, and these have %s", a.To, a.Root, a.Size, root)
-		}
-	}
-	v.out.Anchors = append(v.out.Anchors, a)
-}
-
-// day derives the summary of a day again.
-func (v *verifier) day(seq uint64, r *Record) {
-	d := r.Day
-	if d.First > d.Next || d.Next > seq {
-		v.found(&seq, FoundDay, "it sums up records %d to %d, which cannot be", d.First, d.Next)
-		return
-	}
-	if d.First < v.out.From {
-		v.out.Skipped++
-		return
-	}
-	v.out.Days++
-	derived, err := DeriveDay(r.Function, d.Date, d.First, d.Next, each(v.kept[d.First-v.out.From:d.Next-v.out.From]))
-	if err != nil {
-		v.found(&seq, FoundDay, "the day cannot be summed up: %v", err)
-		return
-	}
-	want, err1 := json.Marshal(derived)
-	got, err2 := json.Marshal(d)
-	if err := errors.Join(err1, err2); err != nil || string(want) != string(got) {
-		v.found(&seq, FoundDay, "it says of %s on %s what its records %d to %d do not", r.Function, d.Date, d.First, d.Next-1)
 	}
 }
 
@@ -126,18 +99,6 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 	}
 }
 
-// strip keeps of a record what days are derived from.
-func strip(r *Record) Record {
-	out := *r
-	out.Policy, out.Drill, out.Controls, out.Restore, out.Day, out.Anchor, out.Found = nil, nil, nil, nil, nil, nil, nil
-	if r.Proof != nil {
-		p := *r.Proof
-		p.Checks, p.Tables, p.Phases, p.NotProven = nil, nil, nil, nil
-		out.Proof = &p
-	}
-	return out
-}
-
 // after checks the end: checkpoints, and what is still open.
 func (v *verifier) after() {
 	about := v.bundle.about
@@ -160,7 +121,11 @@ func (v *verifier) after() {
 	for _, head := range v.heads {
 		v.head(head)
 	}
+	v.unmade()
+	v.unsummedAtEnd()
 	v.unfinished()
+	v.overdueAtEnd()
+	v.silentAfter()
 }
 
 // checkpoint checks one of the bundle's own against the records; nil when it
@@ -177,12 +142,22 @@ func (v *verifier) checkpoint(name string, signed []byte, size uint64) *Checkpoi
 	case !v.trusted[by]:
 		v.found(nil, FoundKey, "%s is signed with key %s, which none of the keys that were given vouches for", name, by.ID)
 	}
+	v.inForce(name, at, by)
 	root, err := v.tree.root(size)
 	if err != nil || root != at.Root {
 		v.found(nil, FoundRoot, "%s was signed for the root %v, and the %d records have %v", name, at.Root, size, root)
 		return nil
 	}
 	return &at
+}
+
+// inForce checks that the key that signed a checkpoint had not given way to
+// another before the log held so many records: who steals an old key could make
+// another end with it. A later key may sign for an earlier size.
+func (v *verifier) inForce(name string, at Checkpoint, by PublicKey) {
+	if last, gone := v.retired[by]; gone && at.Size > last {
+		v.found(nil, FoundKey, "%s is of %d records and signed with key %s, which signed for the last time when there were %d", name, at.Size, by.ID, last)
+	}
 }
 
 // known returns all keys that ever signed the log.
@@ -206,11 +181,12 @@ func (v *verifier) head(signed []byte) {
 			trusted = append(trusted, k)
 		}
 	}
-	at, _, err := OpenCheckpoint(signed, trusted...)
+	at, by, err := OpenCheckpoint(signed, trusted...)
 	if err != nil {
 		v.found(nil, FoundHead, "the checkpoint that was given is not one of this log: %v", err)
 		return
 	}
+	v.inForce("the checkpoint that was given", at, by)
 	check := HeadCheck{Size: at.Size, Root: at.Root.String()}
 	about := v.bundle.about
 	switch {
@@ -242,6 +218,7 @@ func (v *verifier) unfinished() {
 			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])
 		default:
 			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.Time, Act: r.Act, Function: r.Function})
+			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle", From: r.Time, To: v.last})
 		}
 	}
 }

@@ -96,7 +96,11 @@ func (l *life) note(t testing.TB, r Record) uint64 {
 func (l *life) day(t testing.TB, function string, first uint64) {
 	t.Helper()
 	date := l.clock.Now().UTC().Format(time.DateOnly)
-	next := l.Size()
+	for l.clock.Now().UTC().Format(time.DateOnly) == date {
+		l.clock.Advance(time.Hour)
+		l.note(t, Record{Act: ActAlive, Alive: &Alive{}})
+	}
+	next := l.Size() - 1
 	d, err := DeriveDay(function, date, first, next, l.Records(first, next))
 	must(t, d, err)
 	l.note(t, Record{Act: ActDay, Function: function, Day: &d})
@@ -194,7 +198,7 @@ func TestWhatIsInOrderIsFoundInOrder(t *testing.T) {
 	if len(v.Keys) != 1 || !v.Keys[0].Trusted || len(v.Policies) != 1 || len(v.Anchors) != 1 || !v.Anchors[0].Checked || v.Days != 1 || len(v.Open) != 1 {
 		t.Errorf("%+v", v)
 	}
-	if v.Acts["proof done"] != 2 || v.Acts["proof different"] != 1 || v.Acts["proof failed"] != 1 || v.Acts["snapshot done"] != 48 || v.Acts["alive event"] != 1 {
+	if v.Acts["proof done"] != 2 || v.Acts["proof different"] != 1 || v.Acts["proof failed"] != 1 || v.Acts["snapshot done"] != 48 || v.Acts["alive event"] != 15 {
 		t.Errorf("%v", v.Acts)
 	}
 	if v.Silence.Seconds != 3600 || v.Silences != 0 || len(v.Heads) != 2 || !v.Heads[0].Fits || !v.Heads[1].Fits {

@@ -349,3 +349,34 @@ func (r *Repository) AwaitEvidence(ctx context.Context, names []string, patience
 	_, err := r.awaitObjects(ctx, names, patience)
 	return err
 }
+
+// EvidenceHeld is how much of a log of evidence a site is known to hold.
+type EvidenceHeld struct {
+	// End is the number behind the last record up to which it lacks none.
+	End uint64
+	// Locked is until when nobody can delete any of it; zero when somebody can.
+	Locked time.Time
+}
+
+// EvidenceHeld tells how much of a log a site has acknowledged, from its first
+// record on, of which nothing is known to be missing or wrong.
+func (r *Repository) EvidenceHeld(site, log string) (held EvidenceHeld, err error) {
+	prefix := evidencePrefix + log + "/"
+	for after := prefix; ; {
+		page, err := r.catalog.Holdings(site, after, 1000)
+		if err != nil || len(page) == 0 {
+			return held, err
+		}
+		for _, h := range page {
+			o, ok := parseEvidenceName(h.Name)
+			if !ok || o.Log != log || o.First > held.End || h.Faulty {
+				return held, nil
+			}
+			if held.End == 0 || h.Locked.Before(held.Locked) {
+				held.Locked = h.Locked
+			}
+			held.End = max(held.End, o.First+uint64(o.Count))
+			after = h.Name
+		}
+	}
+}

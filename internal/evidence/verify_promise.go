@@ -1,0 +1,152 @@
+package evidence
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// promised takes in what is promised from a record on, and warns of what is less
+// than before.
+func (v *verifier) promised(seq uint64, r *Record) {
+	before, now := v.promise, r.Policy
+	if before != nil {
+		for _, less := range lowered(before, now) {
+			v.warn(Warning{Record: &seq, Kind: WarnLowered, Text: fmt.Sprintf("at %s %s", stamp(r.Time), less)})
+		}
+	}
+	for to := range v.due {
+		if now.Anchors[to] == 0 {
+			v.overdue(&seq, to, r.Time)
+			delete(v.due, to)
+		}
+	}
+	for to := range now.Anchors {
+		if _, known := v.due[to]; !known {
+			v.due[to] = r.Time
+		}
+	}
+	v.promise, v.promisedAt = now, seq
+}
+
+// promisedBefore takes in what was promised last before the period. When it was
+// last anchored is not known: that counts from the begin of the period.
+func (v *verifier) promisedBefore() {
+	for i := range v.earlierRecords {
+		r := &v.earlierRecords[i]
+		if r.Policy == nil {
+			continue
+		}
+		v.promise, v.promisedAt = r.Policy, r.Sequence
+		v.due = map[string]time.Time{}
+		for to := range r.Policy.Anchors {
+			v.due[to] = v.bundle.about.Since
+		}
+	}
+}
+
+// lowered says, a sentence each with before and after, what one promise has less
+// of than the one before it.
+func lowered(before, now *Policy) (out []string) {
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, site := range before.Sites {
+		if !slices.Contains(now.Sites, site) {
+			say("site %s was dropped: %v before, %v now", site, before.Sites, now.Sites)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.Functions)) {
+		f, kept := now.Functions[name]
+		if !kept {
+			say("function %s was dropped", name)
+			continue
+		}
+		before.Functions[name].lowered(&f, func(format string, args ...any) { say("%s: "+format, append([]any{name}, args...)...) })
+	}
+	for _, to := range slices.Sorted(maps.Keys(before.Anchors)) {
+		rarer("anchors by "+to, before.Anchors[to], now.Anchors[to], say)
+	}
+	if before.Terms != nil && now.Terms != nil {
+		before.Terms.lowered(now.Terms, say)
+	}
+	return out
+}
+
+func (t *Terms) lowered(now *Terms, say func(string, ...any)) {
+	if now.MinSites < t.MinSites {
+		say("%d sites must hold a recovery point, and %d had to", now.MinSites, t.MinSites)
+	}
+	rarer("scrubs", t.ScrubEverySeconds, now.ScrubEverySeconds, say)
+	rarer("negative controls", t.ControlsEverySeconds, now.ControlsEverySeconds, say)
+	for _, name := range slices.Sorted(maps.Keys(t.Sites)) {
+		was, is := t.Sites[name], now.Sites[name]
+		switch {
+		case was.Lock != "" && is.Lock == "":
+			say("what site %s holds is locked no longer, and was for %s (%s)", name, inSeconds(was.LockSeconds), was.Lock)
+		case is.LockSeconds < was.LockSeconds:
+			say("what site %s holds is locked for %s, and was for %s", name, inSeconds(is.LockSeconds), inSeconds(was.LockSeconds))
+		}
+	}
+}
+
+func (f FunctionObjective) lowered(now *FunctionObjective, say func(string, ...any)) {
+	for _, o := range []struct {
+		name        string
+		before, now float64
+	}{{"RPO", f.RPOSeconds, now.RPOSeconds}, {"RTO", f.RTOSeconds, now.RTOSeconds}} {
+		if o.now > o.before {
+			say("the %s was raised from %s to %s", o.name, inSeconds(o.before), inSeconds(o.now))
+		}
+	}
+	rarer("proofs", f.ProveEverySeconds, now.ProveEverySeconds, say)
+	if slices.Index(levels, now.ProveLevel) < slices.Index(levels, f.ProveLevel) {
+		say("proofs go to level %s, and went to %s", now.ProveLevel, f.ProveLevel)
+	}
+	if f.Source != now.Source {
+		say("it is captured from %s, and was from %s", now.Source, f.Source)
+	}
+	for _, part := range f.Scope {
+		if !slices.Contains(now.Scope, part) {
+			say("%s is no longer captured: %v before, %v now", part, f.Scope, now.Scope)
+		}
+	}
+	for _, check := range slices.Sorted(maps.Keys(f.Checks)) {
+		switch definition, kept := now.Checks[check]; {
+		case !kept:
+			say("check %s was removed", check)
+		case definition != f.Checks[check]:
+			say("check %s is another one, with the digest %s, and was %s: it may ask for less", check, definition, f.Checks[check])
+		}
+	}
+	f.keepsLess(now, say)
+}
+
+// keepsLess compares how many recovery points are kept. No rules keep all.
+func (f FunctionObjective) keepsLess(now *FunctionObjective, say func(string, ...any)) {
+	if len(now.Keep) == 0 {
+		return
+	}
+	if len(f.Keep) == 0 {
+		say("recovery points are given up by rules now, %v, and all were kept", now.Keep)
+		return
+	}
+	for _, rule := range slices.Sorted(maps.Keys(f.Keep)) {
+		if now.Keep[rule] < f.Keep[rule] {
+			say("it keeps %d recovery points by the rule %s, and kept %d", now.Keep[rule], rule, f.Keep[rule])
+		}
+	}
+}
+
+// rarer says that something is promised more seldom; 0 seconds is not at all.
+func rarer(what string, before, now float64, say func(string, ...any)) {
+	if before > 0 && (now == 0 || now > before) {
+		say("%s are promised %s, and were every %s", what, everyOrNone(now), inSeconds(before))
+	}
+}
+
+func everyOrNone(s float64) string {
+	if s == 0 {
+		return "no longer"
+	}
+	return "every " + inSeconds(s).String()
+}

@@ -1,0 +1,61 @@
+package evidence
+
+import "time"
+
+// Warning is something that is on record as it should be, and not as it was
+// promised: no forgery, but nothing to overlook either.
+type Warning struct {
+	// Record is the sequence of the record that shows it; none at the edges of a
+	// bundle.
+	Record *uint64 `json:"record,omitempty"`
+	// Kind is short and stable.
+	Kind WarningKind `json:"kind"`
+	// Text says what it is, Meaning what that means.
+	Text    string `json:"text"`
+	Meaning string `json:"meaning"`
+	// From and To are the stretch of time that it is about, if it is about one.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
+	// Missed says, a sentence each, what should have happened meanwhile.
+	Missed []string `json:"missed,omitempty"`
+}
+
+// WarningKind is what a warning is about.
+type WarningKind string
+
+// The kinds of warnings.
+const (
+	// WarnSilence: nothing was written for longer than a service that runs
+	// leaves the log without a record.
+	WarnSilence WarningKind = "silence"
+	// WarnLowered: less was promised from a record on than before.
+	WarnLowered WarningKind = "lowered"
+	// WarnUnanchored: somebody was not given a checkpoint for longer than was
+	// promised.
+	WarnUnanchored WarningKind = "unanchored"
+	// WarnTaken: the log goes on from what a site kept; what was written last
+	// before that may be missing.
+	WarnTaken WarningKind = "taken over"
+	// WarnUnmade: a recovery point was proven that no record made.
+	WarnUnmade WarningKind = "unmade"
+	// WarnOpen: an act has no result by the end of the bundle.
+	WarnOpen WarningKind = "open"
+)
+
+var warned = map[WarningKind]string{
+	WarnSilence:    "the service did not run, or could not write: nothing that was promised was done, and nothing that failed was told",
+	WarnLowered:    "somebody changed what is promised: from here on less counts as kept. Ask who agreed to it",
+	WarnUnanchored: "nobody outside knew meanwhile what the log held: only what was anchored before and after bounds it",
+	WarnTaken:      "what no site had been given yet when the host was lost is not on record: compare with the checkpoints that you were given",
+	WarnUnmade:     "it was made while nothing could be put on record, or by somebody else: ask, and look for silence at that time",
+	WarnOpen:       "it may be under way: the next bundle must have its result",
+}
+
+func (v *verifier) warn(w Warning) {
+	if len(v.out.Warnings) >= mostFindings {
+		v.out.MoreWarnings++
+		return
+	}
+	w.Meaning = warned[w.Kind]
+	v.out.Warnings = append(v.out.Warnings, w)
+}
