@@ -101,4 +101,22 @@ If this host burns down, the escrow is all that is left. So:
   4. Try it every three months: backupd key escrow-test --identity FILE. An escrow
      that was never used is a hope.
 `, sentence(r.IfLost))
+	a.evidenceInstructions(b, r)
+}
+
+// evidenceInstructions says what to do with the key that signs.
+func (a *app) evidenceInstructions(b *strings.Builder, r engine.InitReport) {
+	made := "is the one that was there"
+	if r.EvidenceKeyCreated {
+		made = "was made now"
+	}
+	fmt.Fprintf(b, `
+%s
+What is done is put on record in a log, signed with the key in %s,
+which %s. It opens no backup. So:
+  1. Keep a copy of that file with the escrow: without it the record goes on with
+     another key, and every audit shows that.
+  2. Give the public key to the auditor now, by another way than the evidence:
+     %s
+`, a.style.Bold("Evidence"), r.EvidenceKey.KeyFile, made, r.EvidenceKey.Public)
 }
