@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,12 +72,15 @@ func parseContentRange(s string) (first, last, size int64, err error) {
 }
 
 // NewReader returns a reader of exactly want bytes of a body: fewer are an
-// error. Every error goes through fail, which gives it its context.
-func NewReader(body io.ReadCloser, want int64, fail func(error) error) io.ReadCloser {
-	return &reader{body: body, left: want, fail: fail}
+// error. Nothing is read any more once ctx has ended, also of what has come already:
+// the transport finds that out only some time later. Every error goes through fail,
+// which gives it its context.
+func NewReader(ctx context.Context, body io.ReadCloser, want int64, fail func(error) error) io.ReadCloser {
+	return &reader{ctx: ctx, body: body, left: want, fail: fail}
 }
 
 type reader struct {
+	ctx  context.Context
 	body io.ReadCloser
 	left int64
 	fail func(error) error
@@ -85,6 +89,9 @@ type reader struct {
 func (r *reader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
+	}
+	if err := r.ctx.Err(); err != nil {
+		return 0, r.fail(fmt.Errorf("%d bytes before the end: %w", r.left, err))
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)

@@ -106,7 +106,7 @@ func (s *Site) get(ctx context.Context, name string, r Range) (io.ReadCloser, er
 		_ = content.Body.Close() // the error that counts is known
 		return nil, err
 	}
-	return NewReader(content.Body, want, func(err error) error { return s.fail(ctx, "get", name, err) }), nil
+	return NewReader(ctx, content.Body, want, func(err error) error { return s.fail(ctx, "get", name, err) }), nil
 }
 
 // nothing serves a range of no bytes, for which there is no header, if the

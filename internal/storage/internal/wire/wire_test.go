@@ -166,7 +166,7 @@ func TestRangeExpect(t *testing.T) {
 func TestReaderTakesNoShortBody(t *testing.T) {
 	same := func(err error) error { return fmt.Errorf("seen: %w", err) }
 	for body, want := range map[string]error{"12345": nil, "1234": io.ErrUnexpectedEOF, "": io.ErrUnexpectedEOF, "123456": nil} {
-		got, err := io.ReadAll(NewReader(io.NopCloser(strings.NewReader(body)), 5, same))
+		got, err := io.ReadAll(NewReader(t.Context(), io.NopCloser(strings.NewReader(body)), 5, same))
 		if !errors.Is(err, want) || want == nil && string(got) != "12345" {
 			t.Errorf("%q: %q, %v", body, got, err)
 		}
@@ -174,7 +174,7 @@ func TestReaderTakesNoShortBody(t *testing.T) {
 			t.Errorf("%q: %v was not passed on", body, err)
 		}
 	}
-	if got, err := io.ReadAll(NewReader(http.NoBody, 0, same)); err != nil || len(got) != 0 {
+	if got, err := io.ReadAll(NewReader(t.Context(), http.NoBody, 0, same)); err != nil || len(got) != 0 {
 		t.Errorf("empty: %q, %v", got, err)
 	}
 }
@@ -190,5 +190,19 @@ func TestAscending(t *testing.T) {
 		if err := a.Next(name); !errors.Is(err, storage.ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestNothingIsReadAfterTheEnd: the bytes are all there, and the transport has not
+// noticed yet that nobody wants them.
+func TestNothingIsReadAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := NewReader(ctx, io.NopCloser(strings.NewReader("content")), 7, func(err error) error { return err })
+	if _, err := io.ReadFull(r, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if n, err := io.Copy(io.Discard, r); n > 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("read %d bytes more, then %v", n, err)
 	}
 }
