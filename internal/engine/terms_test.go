@@ -25,6 +25,11 @@ sites:
   onsite: {kind: minio, endpoint: "http://10.0.0.5:9000", region: us-east-1, bucket: here, prefix: one, access_key: AKEY, secret_key: SKEY, lock: {mode: governance, for: 40d}}
   cloud: {kind: dir, path: /mnt/cloud}
 sources: {market: {kind: postgres, url: "postgres://backup:PASSWORD@db.internal/market"}}
+evidence:
+  anchor:
+    every: 26h
+    mail: {to: audit@auditor.example, from: backupd@market.example, smtp: "localhost:25"}
+    timestamp: {url: "http://stamps.example/tsa", roots: /etc/backupd/stamps.pem, every: 27h}
 scrub: {every: 31d}
 sweep: {every: 23h, grace: 25h}
 drills: {controls_every: 8d}
@@ -107,6 +112,10 @@ var weakened = map[string][2]string{
 	"scrub.every":                     {"every: 31d", "every: never"},
 	"sweep.grace":                     {"grace: 25h", "grace: 24h"},
 	"drills.controls_every":           {"controls_every: 8d", "controls_every: never"},
+	"evidence.anchor.every":           {"every: 26h", "every: 52h"},
+	"evidence.anchor.mail.to":         {"audit@auditor", "nobody@auditor"},
+	"evidence.anchor.timestamp.url":   {"stamps.example", "stamps.test"},
+	"evidence.anchor.timestamp.every": {"every: 27h", "every: 54h"},
 	"min_sites":                       {"min_sites: 2", "min_sites: 1"},
 	"keys.recipients":                 {"[RECIPIENT]", "[RECIPIENT, SECOND]"},
 	"keys.drill_identity_file":        {", drill_identity_file: /etc/backupd/drill.txt", ""},
@@ -116,8 +125,9 @@ var weakened = map[string][2]string{
 // promised or shown, by prefix.
 var unpromised = []string{
 	"version", "data_dir", "keys.identity_file", "scratch", "spool", "parallel_snapshots", "sweep.every", "sweep.max_rewrite",
-	// Where the key lies; what the log is signed with, and to whom it is given, is on record by itself.
-	"evidence",
+	"evidence.key_file", // what the log is signed with is on record by itself
+	"evidence.anchor.mail.from", "evidence.anchor.mail.smtp", "evidence.anchor.mail.username", "evidence.anchor.mail.password",
+	"evidence.anchor.timestamp.roots", // a stamp that they do not vouch for does not count
 	"sites.access_key", "sites.secret_key", "sites.sweeper_", "sites.max_rate", "sites.request_prices",
 	"sources.kind", "sources.url_file", "sources.connections", "sources.lock_timeout", "sources.max_snapshot_age", "sources.stall_timeout",
 }
