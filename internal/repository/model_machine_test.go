@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -25,8 +26,8 @@ const modelGrace = 24 * time.Hour
 
 // machine is one repository on several sites, and what must be true of it.
 type machine struct {
-	base  string // everything on the disk
-	data  int    // number of the data directory in use
+	base  string       // everything on the disk
+	data  atomic.Int64 // number of the data directory in use; a dead process still logs
 	clock *clock.Fake
 	// latest is how far the clock ever was.
 	latest time.Time
@@ -132,7 +133,9 @@ func (m *machine) note(format string, args ...any) {
 	fmt.Fprintf(&m.log, format+"\n", args...)
 }
 
-func (m *machine) dataDir() string { return filepath.Join(m.base, fmt.Sprintf("data-%d", m.data)) }
+func (m *machine) dataDir() string {
+	return filepath.Join(m.base, fmt.Sprintf("data-%d", m.data.Load()))
+}
 
 func (m *machine) openCatalog(t rapid.TB) {
 	t.Helper()
@@ -158,15 +161,15 @@ func (m *machine) options() Options {
 }
 
 // writer takes what the repository logs, until it is replaced by another.
-func (m *machine) writer() io.Writer { return lineWriter{m, m.data} }
+func (m *machine) writer() io.Writer { return lineWriter{m, m.data.Load()} }
 
 type lineWriter struct {
 	m    *machine
-	data int
+	data int64
 }
 
 func (w lineWriter) Write(b []byte) (int, error) {
-	if w.m.data == w.data {
+	if w.m.data.Load() == w.data {
 		_, line, _ := strings.Cut(string(b), "level=")
 		w.m.note("    %.300s", strings.TrimSpace(line))
 	}
@@ -222,10 +225,10 @@ func (m *machine) up() (out []*modelSite) {
 
 // crashPlan ends the process at one of the next points.
 type crashPlan struct {
-	in     int  // points still to pass
-	after  bool // of an operation on a site: it is done, and the answer comes too late
-	dead   bool // the process is no more; what still runs of it changes nothing that counts
-	copied int  // number of the data directory as it was at that moment
+	in     int   // points still to pass
+	after  bool  // of an operation on a site: it is done, and the answer comes too late
+	dead   bool  // the process is no more; what still runs of it changes nothing that counts
+	copied int64 // number of the data directory as it was at that moment
 }
 
 // dead reports whether the process is no more.
@@ -257,10 +260,10 @@ func (m *machine) point() (dies bool) {
 	}
 	m.plan.dead = true
 	m.counts.Crashes++
-	m.data++
-	m.plan.copied = m.data
+	now := m.data.Add(1)
+	m.plan.copied = now
 	m.note("  ** the process ends here")
-	if err := m.copyData(filepath.Join(m.base, fmt.Sprintf("data-%d", m.data-1))); err != nil {
+	if err := m.copyData(filepath.Join(m.base, fmt.Sprintf("data-%d", now-1))); err != nil {
 		panic(err)
 	}
 	return true
@@ -312,7 +315,7 @@ func (m *machine) restart(t rapid.TB) {
 	}
 	m.captures = nil
 	m.must(t, old.Close())
-	m.must(t, os.RemoveAll(filepath.Join(m.base, fmt.Sprintf("data-%d", m.data-1))))
+	m.must(t, os.RemoveAll(filepath.Join(m.base, fmt.Sprintf("data-%d", m.data.Load()-1))))
 	m.plan = nil
 	m.openCatalog(t)
 	m.open(t)

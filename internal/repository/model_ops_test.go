@@ -531,12 +531,12 @@ func (m *machine) doRebuild(t *rapid.T) {
 	m.captures = nil
 	m.must(t, m.cat.Close())
 	m.must(t, os.RemoveAll(m.dataDir()))
-	m.data++
+	m.data.Add(1)
 	m.rebuildFrom(t, p.name)
 }
 
 func (m *machine) rebuildFrom(t rapid.TB, site string) {
-	m.data++
+	m.data.Add(1)
 	m.half = site
 	m.openCatalog(t)
 	r, err := Open(context.Background(), m.options())
