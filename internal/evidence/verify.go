@@ -276,7 +276,6 @@ func (v *verifier) take(seq uint64, x *item) error {
 func (v *verifier) atItsTime(seq uint64, r *Record) {
 	if seq == v.out.From {
 		v.out.First = r.Time
-		v.silentBefore(r.Time)
 	} else {
 		if r.Time.Equal(v.last) {
 			v.clamped = seq

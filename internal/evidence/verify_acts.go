@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -175,27 +176,37 @@ func (v *verifier) vouchedByEnd() {
 }
 
 // period checks that the bundle holds all of the period that was asked for: it
-// begins with the last record before it, and ends with the first behind it.
+// begins with the last record before it, or with the log, and ends with the first
+// behind it, or where the log is said to end.
 func (v *verifier) period() {
 	about := v.bundle.about
 	v.out.Since, v.out.Until = about.Since, about.Until
-	if about.To == about.From {
+	if about.From == about.To {
+		if about.Size > 0 {
+			v.found(nil, FoundPeriod, "it has no record, and the log is said to hold %d: those around a period are always there", about.Size)
+		}
 		return
 	}
-	first := v.out.First
-	if from := about.From; from > 0 && !first.Before(about.Since) && !first.After(v.last) {
-		v.found(&from, FoundPeriod, "it is the first, of %s, and the period begins at %s: what was written in between is left out", stamp(first), stamp(about.Since))
+	first, last := about.From, about.To-1
+	if first > 0 && !v.out.First.Before(about.Since) && !v.out.First.After(v.last) {
+		v.found(&first, FoundPeriod, "it is the first, of %s, and %s: what was written in between is left out", stamp(v.out.First), edge("begins", about.Since))
 	}
-	if about.Until.IsZero() || !v.last.Before(about.Until) {
-		return
+	switch reaches := !about.Until.IsZero() && !v.last.Before(about.Until); {
+	case reaches:
+	case about.To < about.Size:
+		v.found(&last, FoundPeriod, "it is the last, of %s, and %s: what was written in between is left out", stamp(v.last), edge("ends", about.Until))
+	case !about.Until.IsZero():
+		v.warn(Warning{Record: &last, Kind: WarnShort, From: v.last, To: about.Until, Text: fmt.Sprintf(
+			"the log is said to end with it, at %s, before the period does, at %s; nothing in the bundle shows that", stamp(v.last), stamp(about.Until))})
 	}
-	last := about.To - 1
-	if about.To < about.Size {
-		v.found(&last, FoundPeriod, "it is the last, of %s, and the period ends at %s: what was written in between is left out", stamp(v.last), stamp(about.Until))
-		return
+}
+
+// edge tells an edge of a period.
+func edge(does string, at time.Time) string {
+	if at.IsZero() {
+		return "the period " + does + " with the log"
 	}
-	v.warn(Warning{Record: &last, Kind: WarnShort, From: v.last, To: about.Until, Text: fmt.Sprintf(
-		"the log is said to end with it, at %s, before the period does, at %s; nothing in the bundle shows that", stamp(v.last), stamp(about.Until))})
+	return "the period " + does + " at " + stamp(at)
 }
 
 // inForce checks that the key that signed a checkpoint had not given way to

@@ -16,15 +16,9 @@ func (v *verifier) silent(seq *uint64, from, to time.Time) {
 	})
 }
 
-// silentBefore and silentAfter warn of the edges of the period that was asked
-// for, which records on one side alone show. When the bundle was made is not
-// signed; it can hide such a stretch and make up none before that.
-func (v *verifier) silentBefore(first time.Time) {
-	if since := v.bundle.about.Since; v.out.From > 0 && first.Sub(since) > longest {
-		v.silent(&v.out.From, since, first)
-	}
-}
-
+// silentAfter warns of silence from the last record to the end of the period, or
+// until the bundle was made. When that was is not signed; it can hide such a
+// stretch and make up none.
 func (v *verifier) silentAfter() {
 	about := v.bundle.about
 	end := about.Made

@@ -282,6 +282,24 @@ func TestABundleOfLessThanItsPeriod(t *testing.T) {
 	if v := verify(t, stretched(), keys); !slices.Equal(kinds(v), []FindingKind{FoundPeriod}) || len(v.Findings) != 2 {
 		t.Errorf("both ends left out: %+v", v.Findings)
 	}
+	// So it is when the edges are left open, and when nothing is left.
+	about := string(unzip(t, less, bundleAbout))
+	for _, line := range strings.Split(about, "\n") {
+		if strings.Contains(line, `"since"`) || strings.Contains(line, `"until"`) {
+			about = strings.Replace(about, line+"\n", "", 1)
+		}
+	}
+	if v := verify(t, rezip(t, less, map[string][]byte{bundleAbout: []byte(about)}), keys); !slices.Equal(kinds(v), []FindingKind{FoundPeriod}) || len(v.Findings) != 2 {
+		t.Errorf("said to be of all: %+v", v.Findings)
+	}
+	nothing := Checkpoint{Origin: l.Origin(), Root: must1(l.rootAt(0))(t)}
+	empty := rezip(t, bundleOf(t, newLife(t).Log, time.Time{}, time.Time{}), map[string][]byte{
+		bundleAbout: bytes.Replace(unzip(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), bundleAbout), []byte(fmt.Sprintf(`"to": %d`, l.Size())), []byte(`"to": 0`), 1),
+		bundleStart: must1(nothing.sign(l.signer))(t), bundleEnd: must1(nothing.sign(l.signer))(t),
+	})
+	if v := verify(t, empty, keys); !slices.Equal(kinds(v), []FindingKind{FoundPeriod}) {
+		t.Errorf("with nothing in it: %+v", v.Findings)
+	}
 	// Who says besides that the log ends there is asked to show it.
 	v := verify(t, less, keys)
 	cut := stretched(fmt.Sprintf(`"size": %d`, v.Size), fmt.Sprintf(`"size": %d`, v.To))
