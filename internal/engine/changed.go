@@ -44,13 +44,60 @@ func (h history) Changed(function string) schedule.Change {
 func (e *Engine) changed(f config.Function) (schedule.Change, error) {
 	e.seen.mu.Lock()
 	defer e.seen.mu.Unlock()
-	unseen, err := e.unseen(f.Name)
-	if err != nil || unseen == "" {
+	newest, err := e.newestKnown(f.Name)
+	if err != nil || newest == "" {
 		return schedule.Change{}, err
 	}
-	if last := e.seen.last[f.Name]; last.from == unseen {
+	if last, ok := e.seen.last[f.Name]; ok && last.from == newest {
 		return last.change, nil
 	}
+	change := schedule.Change{}
+	unseen, err := e.unseen(f.Name)
+	if err == nil && unseen {
+		change, err = e.workOutChange(f)
+	}
+	if err != nil {
+		return schedule.Change{}, err
+	}
+	e.seen.last[f.Name] = answered{newest, change}
+	return change, nil
+}
+
+// newestKnown names what an answer depends on: the newest recovery point of a
+// function, where it is, and the newest proof. What becomes of older points is
+// seen with the next. Empty: there is no point.
+func (e *Engine) newestKnown(function string) (string, error) {
+	var b strings.Builder
+	err := e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
+		b.WriteString(s.ID)
+		for _, site := range e.cfg.SiteOrder {
+			fmt.Fprint(&b, " ", s.Sites[site].State)
+		}
+		return false
+	})
+	if err != nil || b.Len() == 0 {
+		return "", err
+	}
+	err = e.catalog.Proofs(func(p *catalog.Proof) bool {
+		fmt.Fprint(&b, " ", p.Sequence, p.Ended)
+		return false
+	})
+	return b.String(), err
+}
+
+// unseen reports whether there is a recovery point with definitions that are not
+// known to have been looked at. Needs e.seen.mu.
+func (e *Engine) unseen(function string) (found bool, err error) {
+	err = e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
+		found = s.Schema != "" && s.Holders() > 0 && s.Condemned.IsZero() && !e.seen.looked[function][s.Schema]
+		return !found
+	})
+	return found, err
+}
+
+// workOutChange looks at all recovery points and all proofs of them. Needs
+// e.seen.mu.
+func (e *Engine) workOutChange(f config.Function) (schedule.Change, error) {
 	proofs, err := e.newestProofs()
 	if err != nil {
 		return schedule.Change{}, err
@@ -61,41 +108,12 @@ func (e *Engine) changed(f config.Function) (schedule.Change, error) {
 	}
 	change := kept.change(e.cfg.SiteOrder)
 	change.Last = proofs.extra[f.Name]
-	e.seen.note(f.Name, unseen, kept.all(), change)
+	e.seen.note(f.Name, kept.all())
 	return change, nil
 }
 
-// unseen names everything that the answer depends on: the recovery points with
-// definitions that are not known to have been looked at, where they are, and the
-// newest proof. Empty: there is no such point. Needs e.seen.mu.
-func (e *Engine) unseen(function string) (string, error) {
-	var b strings.Builder
-	err := e.repository.Snapshots(function, func(s repository.SnapshotInfo) bool {
-		if s.Schema == "" || s.Holders() == 0 || !s.Condemned.IsZero() || e.seen.looked[function][s.Schema] {
-			return true
-		}
-		b.WriteString(s.ID)
-		for _, site := range e.cfg.SiteOrder {
-			fmt.Fprint(&b, " ", s.Sites[site].State)
-		}
-		b.WriteByte('\n')
-		return true
-	})
-	if err != nil || b.Len() == 0 {
-		return "", err
-	}
-	err = e.catalog.Proofs(func(p *catalog.Proof) bool {
-		fmt.Fprint(&b, p.Sequence, p.Ended)
-		return false
-	})
-	return b.String(), err
-}
-
-// note remembers an answer, and the definitions that have been looked at.
-func (s *seen) note(function, from string, points []selection.Point, change schedule.Change) {
-	if s.last == nil {
-		s.last, s.looked = map[string]answered{}, map[string]map[string]bool{}
-	}
+// note remembers the definitions that have been looked at.
+func (s *seen) note(function string, points []selection.Point) {
 	unlooked := map[string]bool{}
 	for _, p := range selection.Changed(points) {
 		unlooked[p.Schema] = true
@@ -104,7 +122,7 @@ func (s *seen) note(function, from string, points []selection.Point, change sche
 	for _, p := range points {
 		looked[p.Schema] = !unlooked[p.Schema]
 	}
-	s.last[function], s.looked[function] = answered{from, change}, looked
+	s.looked[function] = looked
 }
 
 // change is the newest of these recovery points whose definitions no proof has

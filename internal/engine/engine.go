@@ -122,7 +122,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
 		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
-		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), cold: make(chan struct{}, 1), readOnly: o.readOnly, busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), cold: make(chan struct{}, 1),
+		seen: seen{looked: map[string]map[string]bool{}, last: map[string]answered{}}, readOnly: o.readOnly, busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {
 		return nil, errors.Join(err, cat.Close())
