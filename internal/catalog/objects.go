@@ -62,6 +62,25 @@ func addObject(tx *bbolt.Tx, o Object, sites []string) error {
 	return enqueue(tx, sites, o.entry())
 }
 
+// ReplaceLost puts other bytes in the place of those of an object that is lost,
+// so that no site and no spool has them; replaced is false when it is not lost.
+func (c *Catalog) ReplaceLost(o Object) (replaced bool, err error) {
+	err = c.db.Update(func(tx *bbolt.Tx) error {
+		err := eachSite(tx, func(site string) error {
+			replaced = replaced || isLostAt(tx, site, o.Name)
+			return nil
+		})
+		if err != nil || !replaced {
+			return err
+		}
+		return putObject(tx, o)
+	})
+	if err != nil {
+		return false, fmt.Errorf("catalog: replace %s: %w", o.Name, err)
+	}
+	return replaced, nil
+}
+
 // Object returns what is known of a commit, a mark, a key or evidence, or an error that
 // matches [ErrNotFound].
 func (c *Catalog) Object(name string) (o Object, err error) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
-	"github.com/saypro/backupd/internal/repository"
 )
 
 const (
@@ -129,9 +128,6 @@ func (e *Engine) giveLostAgain(ctx context.Context) error {
 		content, err := e.evidence.Segment(o.First, o.First+uint64(o.Count))
 		if err == nil {
 			err = e.repository.AddEvidence(ctx, o.Log, o.First, o.Count, content)
-		}
-		if errors.Is(err, repository.ErrOtherEvidence) {
-			err = fmt.Errorf("it was signed by a key that is no longer here: %w", err)
 		}
 		if err != nil {
 			return fmt.Errorf("give %s to the sites again, which all lost it: %w", o.Name(), err)

@@ -204,21 +204,44 @@ func TestTwoHistoriesAreFound(t *testing.T) {
 	stop()
 }
 
-// What every site loses of the evidence they get again from this host.
+// What every site loses of the evidence they get again from this host, also when
+// another key signs by now.
 func TestEvidenceThatAllSitesLostIsGivenAgain(t *testing.T) {
-	w := lived(t)
-	before := w.evidenceAt(t, "cloud")
-	for site := range w.sites {
-		w.remove(t, site, isEvidence)
-	}
-	w.sync(t)
-	for site := range w.sites {
-		if now := w.evidenceAt(t, site); len(now) < len(before) {
-			t.Errorf("site %s has %v, before %v", site, now, before)
-		}
-	}
-	if r := w.sync(t); !r[0].InStep || !r[1].InStep {
-		t.Errorf("%+v", r)
+	for name, rotated := range map[string]bool{"under the same key": false, "under a later key": true} {
+		t.Run(name, func(t *testing.T) {
+			w := lived(t)
+			first := w.Evidence().PublicKey().String()
+			if rotated {
+				if _, err := w.RotateEvidenceKey(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := w.evidenceAt(t, "cloud")
+			for site := range w.sites {
+				w.remove(t, site, isEvidence)
+			}
+			w.sync(t)
+			for site := range w.sites {
+				if now := w.evidenceAt(t, site); len(now) < len(before) {
+					t.Errorf("site %s has %v, before %v", site, now, before)
+				}
+			}
+			if r := w.sync(t); !r[0].InStep || !r[1].InStep {
+				t.Errorf("%+v", r)
+			}
+			// A rebuild takes it for what it is.
+			records := w.Evidence().Size()
+			w.again(t)
+			w.sync(t)
+			w.lostHost(t, false)
+			if out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil); err != nil || out.Records < records {
+				t.Fatalf("rebuilt: %+v, %v; there were %d records", out, err, records)
+			}
+			w.open(t)
+			if v := w.check(t, first); !v.OK {
+				t.Errorf("%+v", v.Findings)
+			}
+		})
 	}
 }
 

@@ -67,11 +67,10 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 	e.startUploads(ctx)
 	watch := syncWatch{report: report, most: map[string]int64{}, told: map[string]bool{}}
 	found, failed := e.repository.Sync(ctx, names, e.patience, watch.tick)
+	var given error
 	if lost, err := e.repository.LostEvidence(); err == nil && len(lost) > 0 && ctx.Err() == nil {
 		// This host has what all sites have lost.
-		if err := e.giveLostAgain(ctx); err != nil {
-			return nil, err
-		}
+		given = e.giveLostAgain(ctx)
 		found, failed = e.repository.Sync(ctx, names, e.patience, watch.tick)
 	}
 	if ctx.Err() != nil {
@@ -83,6 +82,9 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest, report progress.Repo
 	}
 	var results []SyncResult
 	var behind []string
+	if given != nil {
+		behind = append(behind, given.Error())
+	}
 	known := true // that every failure is a site's
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		compared, ok := found[name]

@@ -68,7 +68,7 @@ func parseEvidenceName(name string) (o EvidenceObject, ok bool) {
 // from first on, count of them. They are safe here when it returns, and go to the
 // sites as snapshots do, which never wait for them. What was added before is not
 // added again, but sent again when every site has lost it; other content for the
-// same records fails with [ErrOtherEvidence].
+// same records fails with [ErrOtherEvidence] as long as any site has the first.
 func (r *Repository) AddEvidence(ctx context.Context, log string, first uint64, count int, content []byte) error {
 	if err := r.mayWrite(); err != nil {
 		return err
@@ -86,10 +86,16 @@ func (r *Repository) AddEvidence(ctx context.Context, log string, first uint64, 
 	}
 	r.commitMu.Lock()
 	defer r.commitMu.Unlock()
+	o := catalog.Object{Kind: catalog.KindEvidence, Name: name, Size: e.Size, SHA256: e.SHA256}
 	known, err := r.catalog.Object(name)
 	switch {
 	case err == nil && known.SHA256 != e.SHA256:
-		return fmt.Errorf("repository: evidence %s: %w", name, ErrOtherEvidence)
+		// Nothing is overwritten; but where nothing is left, the same records may
+		// come back under the checkpoint of a later key.
+		if replaced, err := r.catalog.ReplaceLost(o); err != nil || !replaced {
+			return errors.Join(err, fmt.Errorf("repository: evidence %s: %w", name, ErrOtherEvidence))
+		}
+		return r.giveEvidenceAgain(name, content)
 	case err == nil:
 		return r.giveEvidenceAgain(name, content)
 	case !errors.Is(err, catalog.ErrNotFound):
@@ -98,7 +104,6 @@ func (r *Repository) AddEvidence(ctx context.Context, log string, first uint64, 
 	if err := r.spool.put(name, content); err != nil {
 		return err
 	}
-	o := catalog.Object{Kind: catalog.KindEvidence, Name: name, Size: e.Size, SHA256: e.SHA256}
 	if err := r.catalog.AddObject(o, r.siteNames()); err != nil {
 		return errors.Join(err, r.spool.remove(name))
 	}
@@ -202,6 +207,9 @@ func (r *Repository) EvidenceAt(ctx context.Context, name, log string, from uint
 		return nil, err
 	}
 	for _, o := range known {
+		if o.Name < after {
+			continue
+		}
 		waits, err := r.catalog.Waits(site.Name, o.Name)
 		if err != nil {
 			return nil, err
