@@ -75,7 +75,8 @@ type Engine struct {
 	swept    sync.Once                // what a crash left of earlier proofs
 	busy     map[string]chan struct{} // a function is captured by whoever holds its token
 
-	policyMu   sync.Mutex
+	witness    time.Duration // how long what goes on without a witness waits for one
+	telling    chan struct{} // held by who sees to what comes before every record
 	policyTold bool
 	untakenErr error     // why evidence could not be taken over
 	untakenAt  time.Time // and when
@@ -122,7 +123,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, clock: o.Clock, log: o.Log, version: o.Version, by: o.By, catalog: cat,
 		rounds:   rounds{turn: make(chan struct{}, 1), settle: controlsSettle},
-		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), cold: make(chan struct{}, 1),
+		patience: syncPatience, settle: houseSettle, upkeep: make(chan struct{}, 1), cold: make(chan struct{}, 1), telling: make(chan struct{}, 1), witness: witnessPatience,
 		seen: seen{looked: map[string]map[string]bool{}, last: map[string]answered{}}, readOnly: o.readOnly, busy: map[string]chan struct{}{}, running: map[string]string{}, scans: map[string]scan{}, grown: map[string]growth{},
 	}
 	if e.evidence, err = openEvidence(cfg, cat, o); err != nil {

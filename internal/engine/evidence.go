@@ -29,7 +29,8 @@ func (e *Engine) evidenceReasons() (out []string) {
 		return []string{"what is done is not on record: " + err.Error()}
 	}
 	if waits, err := e.awaitsEvidence(); err != nil || waits {
-		out = append(out, "the evidence of this host's past is yet to be taken over from the sites; what is done until then is not on record: 'backupd sync' says what is in the way")
+		out = append(out, "the evidence of this host's past is yet to be taken over from the sites, and what is done until then is not on record: "+
+			"the service's log, or 'backupd verify' where none runs, says what is in the way; docs/operations.md, Rebuild")
 	}
 	if reason := e.clockReason(); reason != "" {
 		out = append(out, reason)

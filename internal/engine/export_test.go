@@ -22,6 +22,14 @@ func (e *Engine) Published() (uint64, error) { return e.published() }
 // TellFound records what the sources hold, as a service does daily.
 func (e *Engine) TellFound(ctx context.Context) error { return e.tellFound(ctx) }
 
+// BusyWitness has somebody be at the log until release, for whom others wait so
+// long.
+func (e *Engine) BusyWitness(patience time.Duration) (release func()) {
+	e.witness = patience
+	e.telling <- struct{}{}
+	return func() { e.witness = witnessPatience; <-e.telling }
+}
+
 // CloseDays closes the days that are over, as the service does.
 func (e *Engine) CloseDays(t *testing.T) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
@@ -65,6 +66,16 @@ func (w *world) restores(t *testing.T, recorded bool) {
 	r, err := w.Restore(t.Context(), restore.Request{Function: "payments", To: w.db.NewDatabase(t).URL()}, nil)
 	if r.Rows != 2000 || (err == nil) != recorded || err != nil && (!errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "not on record")) {
 		t.Errorf("restore: %d rows, %v", r.Rows, err)
+	}
+}
+
+// takesUnrecorded demands a recovery point of which a command says that it is not
+// on record.
+func (w *world) takesUnrecorded(t *testing.T) {
+	t.Helper()
+	r, err := w.Snapshot(t.Context(), []string{"payments"}, nil)
+	if !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "not on record") || len(r) != 1 || r[0].Rows != 2000 || r[0].Sites["cloud"].State != "durable" {
+		t.Errorf("snapshot: %+v, %v", r, err)
 	}
 }
 
@@ -124,7 +135,7 @@ func TestEvidenceThatIsLostHoldsUpNothing(t *testing.T) {
 		t.Fatalf("rebuilt: %v", err)
 	}
 	w.open(t)
-	w.take(t, "payments")
+	w.takesUnrecorded(t)
 	w.restores(t, false)
 	if !w.says(t, "yet to be taken over") {
 		t.Errorf("status says %v", w.status(t).Reasons)
@@ -245,6 +256,17 @@ func TestEvidenceThatAllSitesLostIsGivenAgain(t *testing.T) {
 	}
 }
 
+// While a log of years is taken over, which takes long, a restore goes ahead.
+func TestTakingALogOverHoldsUpNoRestore(t *testing.T) {
+	w := newWorld(t, extra{})
+	w.take(t, "payments")
+	w.again(t)
+	release := w.BusyWitness(100 * time.Millisecond)
+	w.restores(t, false)
+	release()
+	w.restores(t, true)
+}
+
 // Without the key that signs data is saved and given back, and nothing is deleted
 // or proven.
 func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
@@ -259,8 +281,12 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.open(t)
-			w.take(t, "payments")
+			w.takesUnrecorded(t)
 			w.restores(t, false)
+			// What fails is a failure all the same.
+			if _, err := w.Restore(t.Context(), restore.Request{Function: "payments", To: "postgres://127.0.0.1:1/nowhere"}, nil); err == nil || errors.Is(err, engine.ErrDegraded) {
+				t.Errorf("a restore to nowhere: %v", err)
+			}
 			if !w.says(t, "not on record") {
 				t.Errorf("status says %v", w.status(t).Reasons)
 			}
@@ -273,8 +299,13 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 			if err := w.WriteEvidence(t.Context(), engine.BundleRequest{}, &bytes.Buffer{}); !errors.Is(err, evidence.ErrMute) {
 				t.Errorf("a bundle: %v", err)
 			}
+			before := w.status(t).Functions[1].LastRun.Started
+			w.clock.advance(10 * time.Minute)
 			stop := w.serve(t)
-			w.until(t, "it serves all the same", func(s engine.Status) bool { return s.Serving })
+			w.until(t, "it serves all the same", func(s engine.Status) bool {
+				run := s.Functions[1].LastRun
+				return s.Serving && run.Started.After(before) && run.Error == ""
+			})
 			stop()
 		})
 	}

@@ -60,6 +60,8 @@ func (e *Engine) Snapshot(ctx context.Context, functions []string, report progre
 		r, err := e.capture(ctx, e.taker, f, report)
 		results = append(results, r)
 		switch {
+		case errors.Is(err, errUnrecorded):
+			degraded = append(degraded, fmt.Errorf("function %s: snapshot %s: %w", f.Name, r.Snapshot, err))
 		case err != nil:
 			failed = append(failed, err)
 		case r.Degraded:

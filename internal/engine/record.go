@@ -51,15 +51,11 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	if unrecorded != nil {
 		intent.Late = unrecorded.Error()
 		if seq, unrecorded = e.intend(ctx, intent); unrecorded != nil {
-			return errors.Join(err, fmt.Errorf("%w: %w", errUnrecorded, unrecorded))
+			return notOnRecord(intent.Act, err, unrecorded)
 		}
 	}
 	if recordErr := e.evidence.End(seq, result); recordErr != nil {
-		recordErr = fmt.Errorf("record the result of a %s: %w", intent.Act, recordErr)
-		if goesOn(intent.Act) {
-			recordErr = fmt.Errorf("%w: %w", errUnrecorded, recordErr)
-		}
-		err = errors.Join(err, recordErr)
+		err = notOnRecord(intent.Act, err, fmt.Errorf("record the result of a %s: %w", intent.Act, recordErr))
 	}
 	e.told(result)
 	return err
@@ -67,6 +63,15 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 
 // errUnrecorded marks what was done, and is not on record.
 var errUnrecorded = fmt.Errorf("%w: it is not on record", ErrDegraded)
+
+// notOnRecord is what an act that ended with err comes to when that could not be
+// recorded. What failed stays a failure.
+func notOnRecord(act evidence.Act, err, why error) error {
+	if err == nil && goesOn(act) {
+		return fmt.Errorf("%w: %w", errUnrecorded, why)
+	}
+	return errors.Join(err, why)
+}
 
 // goesOn reports whether an act goes on though it cannot be put on record: when a
 // witness is missing, data is saved and given back all the same. Nothing is
@@ -76,14 +81,20 @@ func goesOn(act evidence.Act) bool { return act == evidence.ActSnapshot || act =
 // witnessPatience is how long what goes on without a witness waits for one.
 const witnessPatience = 20 * time.Second
 
+// errNoWitness ends the waiting, as while the log of years is taken over.
+var errNoWitness = errors.New("others are at the log still, or sites that keep it are slow")
+
 // intend puts an intent on record, and before it whatever must come first.
 func (e *Engine) intend(ctx context.Context, intent evidence.Record) (uint64, error) {
 	if goesOn(intent.Act) {
-		bounded, cancel := context.WithTimeout(ctx, witnessPatience)
+		bounded, cancel := context.WithTimeoutCause(ctx, e.witness, errNoWitness)
 		defer cancel()
 		ctx = bounded
 	}
 	if err := e.tellPolicy(ctx); err != nil {
+		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
 		return 0, err
 	}
 	intent.By = e.actor(ctx)
@@ -137,8 +148,12 @@ func (e *Engine) told(r evidence.Record) {
 // engine is opened: whoever only looks changes nothing, and a log that is to be
 // read back from a site must be empty until then.
 func (e *Engine) tellPolicy(ctx context.Context) error {
-	e.policyMu.Lock()
-	defer e.policyMu.Unlock()
+	select {
+	case e.telling <- struct{}{}:
+		defer func() { <-e.telling }()
+	case <-ctx.Done(): // a log may be taken over, which takes long
+		return ctx.Err()
+	}
 	if e.policyTold {
 		return nil
 	}
@@ -175,9 +190,11 @@ func (e *Engine) takeUntakenNow(ctx context.Context) error {
 	if since := e.clock.Now().Sub(e.untakenAt); e.untakenErr != nil && since >= 0 && since < untakenRetry {
 		return e.untakenErr
 	}
-	_, e.untakenErr = e.takeUntaken(ctx)
-	e.untakenAt = e.clock.Now()
-	return e.untakenErr
+	_, err := e.takeUntaken(ctx)
+	if ctx.Err() == nil { // who had no time knows nothing of the log
+		e.untakenErr, e.untakenAt = err, e.clock.Now()
+	}
+	return err
 }
 
 // endCutShort ends on record what the end of an earlier program cut short: nothing

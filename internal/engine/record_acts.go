@@ -34,11 +34,6 @@ func (e *Engine) take(ctx context.Context, taker *snapshot.Taker, f config.Funct
 		}
 		return out, errors.Join(err, bodyErr, e.expectLater(r.Snapshot, late))
 	})
-	if errors.Is(err, errUnrecorded) && r.Snapshot != "" {
-		// The recovery point is there; status says that records are missing.
-		e.log.Error("a snapshot is not on record", "function", f.Name, "snapshot", r.Snapshot, "error", err)
-		err = nil
-	}
 	return r, err
 }
 
