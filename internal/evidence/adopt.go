@@ -103,6 +103,6 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = state{signer: l.now.signer, size: b.size, root: b.root, last: w.last, head: checkpoint, setBacks: b.setBacks}
+	l.now = state{signer: l.now.signer, size: b.size, root: b.root, last: w.last, head: checkpoint, setBacks: b.setBacks, promise: b.promise}
 	return w.keys.current, nil
 }

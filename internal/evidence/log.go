@@ -59,6 +59,7 @@ type state struct {
 	head   []byte    // signed; nil while the log is empty
 
 	setBacks []setBack // of the clock, in order
+	promise  *uint64   // the newest policy; nil while there is none
 }
 
 // opened is what a result must repeat of its intent.
@@ -109,6 +110,9 @@ func (l *Log) take(at Checkpoint, head []byte) error {
 		return err
 	}
 	if l.now.setBacks, err = l.findSetBacks(); err != nil {
+		return err
+	}
+	if l.now.promise, err = l.findPromise(); err != nil {
 		return err
 	}
 	l.now.size, l.now.root, l.now.last, l.now.head = at.Size, at.Root, newest.Time, head
@@ -231,7 +235,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 		return 0, err
 	}
 	was := l.state()
-	b := builder{reader: l.store.EvidenceHashes, size: was.size, root: was.root, setBacks: was.setBacks}
+	b := builder{reader: l.store.EvidenceHashes, size: was.size, root: was.root, setBacks: was.setBacks, promise: was.promise}
 	now := l.clock.Now().UTC().Round(0)
 	if now.Before(was.last) && batch[0].Clock == nil {
 		now = was.last // a clock that was set back must not reorder what happened
@@ -241,6 +245,9 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 		r.Sequence, r.Time, r.Program = b.size, now, l.program
 		if r.Alive != nil {
 			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom}
+		}
+		if r.Promise = nil; r.namesPromise() {
+			r.Promise = b.promise
 		}
 		if err := l.fit(r); err != nil {
 			return 0, err
@@ -269,7 +276,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = state{signer: head, size: b.size, root: b.root, last: now, head: checkpoint, setBacks: b.setBacks}
+	l.now = state{signer: head, size: b.size, root: b.root, last: now, head: checkpoint, setBacks: b.setBacks, promise: b.promise}
 	return b.size - 1, nil
 }
 
@@ -309,6 +316,7 @@ type builder struct {
 	fresh   map[int64]Hash // not stored yet
 
 	setBacks []setBack // with those among the entries
+	promise  *uint64   // the newest policy, with those among the entries
 }
 
 func (b *builder) hashes(indexes []int64) ([]Hash, error) {
@@ -351,6 +359,9 @@ func (b *builder) add(r *Record, sealed []byte) error {
 	}
 	if r.Phase == Result {
 		e.Closes = r.Intent
+	}
+	if r.Act == ActPolicy {
+		b.promise = &e.Sequence
 	}
 	if b.fresh == nil {
 		b.fresh = map[int64]Hash{}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Digest is the SHA-256, in hexadecimal digits, of the JSON object with the
@@ -22,4 +23,16 @@ func (p *Policy) Digest() (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// findPromise returns the newest policy of the log, nil when there is none.
+func (l *Log) findPromise() (*uint64, error) {
+	found, err := l.store.FindEvidence(ActPolicy, "", time.Time{}, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("search the evidence log: %w", err)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return &found[len(found)-1], nil
 }

@@ -68,6 +68,10 @@ type Record struct {
 	// Late, of an intent, is why it was not on record before the act began: it is
 	// written when the act was over.
 	Late string `json:"late,omitempty"`
+	// Promise, of an intent and of a policy, is the sequence of the newest policy
+	// before it: so none can be left out of a part of the log unnoticed. The log
+	// sets it. Records of versions before that have none.
+	Promise *uint64 `json:"promise,omitempty"`
 	// Program is the version of the program that wrote the record; By who
 	// asked for the act, "schedule" or the name of an operating system's user.
 	Program string `json:"program,omitempty"`

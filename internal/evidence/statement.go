@@ -178,6 +178,8 @@ func (r *Record) check() error {
 		return bad("it must say why, and set the clock back")
 	case r.Late != "" && r.Phase != Intent:
 		return bad("only an intent can be late")
+	case r.Promise != nil && !r.namesPromise():
+		return bad("only an intent and a policy name the promise before them")
 	case r.Outcome == Done && r.Error != "" || !ended && r.Error != "":
 		return bad("it has an error, though nothing failed")
 	}

@@ -56,6 +56,9 @@ type Verification struct {
 	// Before is how many records from before the period came along and are of
 	// this log.
 	Before int `json:"before,omitempty"`
+	// PromiseShown is true when the newest policy from before the period came
+	// along, and a record of the period says that it is the newest.
+	PromiseShown bool `json:"promise_shown,omitempty"`
 }
 
 // Finding is something wrong.
@@ -89,6 +92,7 @@ const (
 	FoundAnchor     FindingKind = "anchor"
 	FoundStamp      FindingKind = "stamp"
 	FoundPeriod     FindingKind = "period"
+	FoundPromise    FindingKind = "promise"
 	FoundRoot       FindingKind = "root"
 	FoundHead       FindingKind = "head"
 )
@@ -110,6 +114,7 @@ var meanings = map[FindingKind]string{
 	FoundAnchor:     "what was given to somebody outside is not what the log holds: one of the two was changed",
 	FoundStamp:      "the time stamp does not bear out when the log was written: records were dated back or ahead, the clock was wrong, or nobody gave the stamp",
 	FoundPeriod:     "the bundle is of less than the period that it says: what is left out may be what somebody does not want to be seen",
+	FoundPromise:    "a change of what is promised is left out: the records are judged by another promise than the one that was in force",
 	FoundRoot:       "the records are not those that the checkpoint was signed for: some were changed, removed or added",
 	FoundHead:       "the checkpoint that you were given and this bundle do not belong to one history: the log was cut, or there are two",
 }

@@ -90,6 +90,7 @@ type verifier struct {
 	actions        map[string]uint64
 	promise        *Policy              // in force, as far as it is known
 	promisedAt     uint64               // the record of it
+	unpromised     map[uint64]bool      // policies that records name and that are not there
 	due            map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
 	passed         map[uint64]bool      // results
 	earlierRecords []Record             // from before the period
@@ -115,7 +116,7 @@ func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]*Record{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{},
+		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
 		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
 	}
 }
@@ -266,6 +267,7 @@ func (v *verifier) take(seq uint64, x *item) error {
 	for _, claim := range x.claims {
 		v.found(&seq, FoundVerdict, "%s", claim)
 	}
+	v.underPromise(seq, r)
 	v.ofAct(seq, r)
 	v.specifics(seq, r)
 	return nil

@@ -30,11 +30,39 @@ func (v *verifier) promised(seq uint64, r *Record) {
 	v.promise, v.promisedAt = now, seq
 }
 
+// namesPromise reports whether a record is one that names the policy before it.
+func (r *Record) namesPromise() bool { return r.Phase == Intent || r.Act == ActPolicy }
+
+// underPromise checks that the policy that a record names as the newest before it
+// is the newest that is there. What is missing is told once.
+func (v *verifier) underPromise(seq uint64, r *Record) {
+	if r.Promise == nil || v.unpromised[*r.Promise] {
+		return
+	}
+	switch named := *r.Promise; {
+	case v.promise == nil && named < v.out.From && seq >= v.out.From:
+		// None came along from before: nothing is judged by what was promised then.
+	case v.promise == nil || v.promisedAt != named:
+		v.unpromised[named] = true
+		v.found(&seq, FoundPromise, "it says that record %d is the newest policy before it, and %s", named, v.newestPromise())
+	case named <= v.out.From && seq >= v.out.From: // the bundle's first record is from before the period
+		v.out.PromiseShown = true
+	}
+}
+
+func (v *verifier) newestPromise() string {
+	if v.promise == nil {
+		return "there is none"
+	}
+	return fmt.Sprintf("that is record %d", v.promisedAt)
+}
+
 // promisedBefore takes in what was promised last before the period. When it was
 // last anchored is not known: that counts from the begin of the period.
 func (v *verifier) promisedBefore() {
 	for i := range v.earlierRecords {
 		r := &v.earlierRecords[i]
+		v.underPromise(r.Sequence, r)
 		if r.Policy == nil {
 			continue
 		}

@@ -75,8 +75,9 @@ type Period struct {
 	NotProven []string  `json:"not_proven"`
 	Mapping   []Mapping `json:"mapping"`
 
-	readTo time.Time // the record at JudgedTo is one of the period
-	begins time.Time // of a part of a log, when that begins
+	readTo       time.Time // the record at JudgedTo is one of the period
+	begins       time.Time // of a part of a log, when that begins
+	promiseShown bool      // and whether its records show which policy was in force then
 }
 
 // Verdict is what a period comes to for a function. Only Kept is good.

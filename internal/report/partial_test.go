@@ -42,8 +42,8 @@ func TestReportOfAPartOfTheLog(t *testing.T) {
 			if a, b := figuresOf(t, whole), figuresOf(t, some); a != b {
 				t.Errorf("the whole log says\n%s\nand the part\n%s", a, b)
 			}
-			if !strings.Contains(strings.Join(some.NotProven, "\n"), "is the word of whoever made the bundle") {
-				t.Error("it does not say what a part cannot show")
+			if strings.Contains(strings.Join(some.NotProven, "\n"), wordAlone) {
+				t.Error("it says that it does not know the newest promise, and every act that was begun names it")
 			}
 			for _, f := range some.Functions {
 				for _, v := range f.Views {
@@ -57,6 +57,31 @@ func TestReportOfAPartOfTheLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+const wordAlone = "is the word of whoever made the bundle"
+
+// Where nothing was begun in a part of the log, no record shows that the promise
+// that came along is the newest.
+func TestAPartInWhichNothingWasBegun(t *testing.T) {
+	b := weekend()
+	from := b.now.Add(time.Minute)
+	for range 3 {
+		b.to(b.now.Add(time.Hour)).note(evidence.Record{Act: evidence.ActAlive, Alive: &evidence.Alive{}})
+	}
+	log := b.kept(t)
+	var bundle bytes.Buffer
+	if _, err := log.WriteBundle(&bundle, from, b.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	part, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := period(t, part, report.PeriodRequest{From: from, To: b.now, Generated: b.now, Generator: "v1.0.0", Verify: verifyCommands})
+	if !strings.Contains(strings.Join(p.NotProven, "\n"), wordAlone) {
+		t.Errorf("it does not say what a part cannot show: %q", p.NotProven)
 	}
 }
 

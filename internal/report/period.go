@@ -36,7 +36,7 @@ func ForPeriod(ctx context.Context, l Log, req PeriodRequest) (*Period, error) {
 	if p.Cover, err = l.cover(req.Generated, req.Generator, req.Verify); err != nil {
 		return nil, err
 	}
-	p.begins = l.Begins
+	p.begins, p.promiseShown = l.Begins, l.PromiseShown
 	if err := p.place(l); err != nil {
 		return nil, err
 	}
@@ -184,9 +184,9 @@ func (p *Period) notProven() []string {
 	if len(p.Anchors) == 0 {
 		out = append(out, "Any anchor: no record of the period says that a checkpoint was given to anybody outside.")
 	}
-	if !p.begins.IsZero() {
-		out = append(out, fmt.Sprintf("That the policy in force at the begin is the newest from before: the records given begin at %s. Single ones from before came along, each with the proof that the log had it; "+
-			"that there was no newer one is the word of whoever made the bundle. One of all records shows it.", when(p.begins)))
+	if !p.begins.IsZero() && !p.promiseShown {
+		out = append(out, fmt.Sprintf("That the policy in force at the begin is the newest from before: the records given begin at %s. Single ones from before came along, each with the proof that the log had it, and no act was begun since that names the newest; "+
+			"that there was none is the word of whoever made the bundle. One of all records shows it.", when(p.begins)))
 	}
 	for _, f := range p.Functions {
 		if f.ProofCounts.Passed == 0 {

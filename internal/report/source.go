@@ -33,6 +33,9 @@ type Log struct {
 	// Begins is when a part of a log begins, zero of a whole one.
 	Before []evidence.Record
 	Begins time.Time
+	// PromiseShown: the records show that the newest policy among those is the one
+	// in force when the part begins.
+	PromiseShown bool
 }
 
 // Earlier implements [evidence.Partial].

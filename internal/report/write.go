@@ -197,7 +197,7 @@ func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) 
 	l := FromRecords(opened.Records, string(opened.Checkpoint), key.String())
 	l.First, l.Next = v.From, v.To // also of a part without a single record
 	if v.From > 0 {
-		l.Before, l.Begins = opened.Earlier, opened.About.Since
+		l.Before, l.Begins, l.PromiseShown = opened.Earlier, opened.About.Since, v.PromiseShown
 	}
 	return l, nil
 }
