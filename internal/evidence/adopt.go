@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // ErrLonger says: a key of the log has signed more records than are there.
@@ -92,7 +93,7 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 		return PublicKey{}, err
 	}
 	for _, other := range longer {
-		for _, key := range append(w.past, w.keys.current, l.state().signer.public) {
+		for _, key := range append(slices.Clone(w.keys.past), w.keys.current, l.state().signer.public) {
 			if longer, _, err := OpenCheckpoint(other, key); err == nil && longer.Size > at.Size {
 				return PublicKey{}, fmt.Errorf("%w: %d records, and these are %d", ErrLonger, longer.Size, at.Size)
 			}

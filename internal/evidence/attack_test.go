@@ -603,6 +603,65 @@ func TestALostKeyIsABreak(t *testing.T) {
 	}
 }
 
+// thief goes on with a log by a key of their own choice, whatever the log says of
+// it.
+func thief(t testing.TB, l *life, key *Signer) *life {
+	t.Helper()
+	o := Options{Store: l.store, Signer: key, Clock: l.clock, Program: "thief"}
+	log, head, at, err := openUnsigned(o)
+	must(t, log, err)
+	must(t, log, log.take(at, head))
+	must1(log.write(key, key, signed(key.public, "thief")))(t)
+	return &life{Log: log, clock: l.clock, store: l.store, signer: key}
+}
+
+// TestAStolenOldKeyDoesNotComeBack: who stole the key that gave way to another
+// announces it anew, in place, and goes on with it. The auditor was given the old
+// key at the beginning, as docs/auditing.md says.
+func TestAStolenOldKeyDoesNotComeBack(t *testing.T) {
+	l := newLife(t)
+	old, next := l.signer, must1(NewSigner(l.Origin()))(t)
+	l.hours(t, 1)
+	must(t, l, l.Rotate(next, "root"))
+	l.hours(t, 1)
+	anchored, rotated := must1(l.Checkpoint())(t), l.Size()
+	for name, back := range map[string]func() error{
+		"rotated to": func() error { return l.Rotate(old, "root") },
+		"started over with": func() error {
+			_, err := StartOver(Options{Store: l.store, Signer: old, Clock: l.clock}, "root")
+			return err
+		},
+	} {
+		if err := back(); !errors.Is(err, ErrKeyBack) || l.Size() != rotated {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	forged := thief(t, l, old)
+	forged.hours(t, 1)
+	forged.proof(t, Done, goodProof())
+	bundle := bundleOf(t, forged.Log, time.Time{}, time.Time{})
+	for name, o := range map[string]VerifyOptions{
+		"the old key":                           {Keys: []PublicKey{old.Public()}},
+		"the old key, a head of the new one":    {Keys: []PublicKey{old.Public()}, Heads: [][]byte{anchored}},
+		"both keys":                             {Keys: []PublicKey{old.Public(), next.Public()}},
+		"both keys, a head of the new one":      {Keys: []PublicKey{old.Public(), next.Public()}, Heads: [][]byte{anchored}},
+		"the new key alone, as after the theft": {Keys: []PublicKey{next.Public()}},
+	} {
+		v := verify(t, bundle, o)
+		at := slices.IndexFunc(v.Findings, func(f Finding) bool { return f.Kind == FoundKey && f.Record != nil && *f.Record == rotated })
+		if v.OK || at < 0 || len(v.Keys) != 2 {
+			t.Errorf("%s: ok %t, %d findings, keys %+v", name, v.OK, len(v.Findings), v.Keys)
+		}
+	}
+	// Nor is such a log taken over, whoever holds which key.
+	envelopes, head := joined(t, segments(t, forged.Log, 1000))
+	for _, key := range []*Signer{old, next} {
+		if err := openLog(t, &memory{}, key, l.clock).Adopt(sequence(envelopes), head, nil, "root"); !errors.Is(err, ErrKeyBack) {
+			t.Errorf("taken over with key %s: %v", key.public.ID, err)
+		}
+	}
+}
+
 // TestBombsAndNonsense: whatever the file is, the check ends soon and says no.
 func TestBombsAndNonsense(t *testing.T) {
 	l := newLife(t)

@@ -322,6 +322,10 @@ func (v *verifier) aboutIts(seq uint64, x *item, size uint64) error {
 func (v *verifier) follow(seq uint64, x *item) bool {
 	chain := v.keys
 	by, step, err := chain.follow(x.keyID, x.record)
+	if errors.Is(err, ErrKeyBack) {
+		v.found(&seq, FoundKey, "%v: whoever did this holds a key that was to sign no more, and may have stolen it", err)
+		return false
+	}
 	if err != nil {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
@@ -336,11 +340,10 @@ func (v *verifier) follow(seq uint64, x *item) bool {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
 	}
-	if old := v.keys.current; old != (PublicKey{}) {
+	if old := v.keys.current; old != (PublicKey{}) && old != chain.current {
 		v.retired[old] = seq
 	}
 	v.keys = chain
-	delete(v.retired, chain.current)
 	v.stepped(seq, x.record, by, step)
 	v.vouch(seq, by)
 	return true

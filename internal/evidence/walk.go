@@ -11,7 +11,6 @@ import (
 type walk struct {
 	origin string
 	keys   keychain
-	past   []PublicKey // that signed before
 	size   uint64
 	last   time.Time
 }
@@ -35,7 +34,6 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	case !s.about(w.origin, before):
 		return nil, fmt.Errorf("%w: its subject is not what it is about", ErrDamaged)
 	}
-	was := w.keys.current
 	by, _, err := w.keys.follow(e.keyID, r)
 	if err == nil && by.Origin != w.origin {
 		err = fmt.Errorf("%w: it is signed for %s", ErrSignature, by.Origin)
@@ -45,9 +43,6 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if was != w.keys.current && was != (PublicKey{}) {
-		w.past = append(w.past, was)
 	}
 	w.size, w.last = w.size+1, r.Time
 	return r, nil
