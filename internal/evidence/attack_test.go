@@ -662,6 +662,20 @@ func TestAStolenOldKeyDoesNotComeBack(t *testing.T) {
 	}
 }
 
+// TestAnOldKeyIsNotAnnounced: nor is it the newer key that may bring it back.
+func TestAnOldKeyIsNotAnnounced(t *testing.T) {
+	l := newLife(t)
+	old, next := l.signer, must1(NewSigner(l.Origin()))(t)
+	l.hours(t, 1)
+	must(t, l, l.Rotate(next, "root"))
+	made := must1(l.write(next, old, signed(old.public, "root")))(t)
+	l.hours(t, 1)
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{old.Public(), next.Public()}})
+	if !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Kind == FoundKey && f.Record != nil && *f.Record == made }) {
+		t.Errorf("%+v", v.Findings)
+	}
+}
+
 // TestBombsAndNonsense: whatever the file is, the check ends soon and says no.
 func TestBombsAndNonsense(t *testing.T) {
 	l := newLife(t)

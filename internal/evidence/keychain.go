@@ -39,25 +39,22 @@ const (
 // changes for the next one. It checks no signature. The error matches [ErrKeyBack]
 // or [ErrSignature].
 func (c *keychain) follow(keyID string, r *Record) (PublicKey, keyStep, error) {
-	var announced PublicKey
-	if r.Act == ActKey && r.Phase == Event && r.Key != nil && r.Key.Operation == operationSign {
-		var err error
-		if announced, err = ParsePublicKey(r.Key.Public); err != nil {
-			return PublicKey{}, 0, fmt.Errorf("%w: %w", ErrSignature, err)
-		}
+	next, err := announced(r)
+	if err != nil {
+		return PublicKey{}, 0, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	by, step := c.current, keyStays
 	switch {
 	case c.current == PublicKey{}:
-		if announced == (PublicKey{}) {
+		if next == (PublicKey{}) {
 			return PublicKey{}, 0, fmt.Errorf("%w: the first record must say which key signs", ErrSignature)
 		}
-		by, step = announced, keyFirst
-	case announced == PublicKey{}:
-	case announced.Origin != c.current.Origin:
-		return PublicKey{}, 0, fmt.Errorf("%w: it names a key of another log, %s", ErrSignature, announced.Origin)
-	case keyID == announced.ID && keyID != c.current.ID:
-		by, step = announced, keyBreak
+		by, step = next, keyFirst
+	case next == PublicKey{}:
+	case next.Origin != c.current.Origin:
+		return PublicKey{}, 0, fmt.Errorf("%w: it names a key of another log, %s", ErrSignature, next.Origin)
+	case keyID == next.ID && keyID != c.current.ID:
+		by, step = next, keyBreak
 	default:
 		step = keyNext
 	}
@@ -65,7 +62,7 @@ func (c *keychain) follow(keyID string, r *Record) (PublicKey, keyStep, error) {
 		return PublicKey{}, 0, fmt.Errorf("%w: it is signed with key %s, and %s signs the log here", ErrSignature, keyID, by.ID)
 	}
 	if step != keyStays {
-		if err := c.giveWay(announced); err != nil {
+		if err := c.giveWay(next); err != nil {
 			return PublicKey{}, 0, err
 		}
 	}

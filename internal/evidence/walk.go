@@ -11,6 +11,7 @@ import (
 type walk struct {
 	origin string
 	keys   keychain
+	came   succession
 	size   uint64
 	last   time.Time
 }
@@ -34,7 +35,7 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	case !s.about(w.origin, before):
 		return nil, fmt.Errorf("%w: its subject is not what it is about", ErrDamaged)
 	}
-	by, _, err := w.keys.follow(e.keyID, r)
+	by, step, err := w.keys.follow(e.keyID, r)
 	if err == nil && by.Origin != w.origin {
 		err = fmt.Errorf("%w: it is signed for %s", ErrSignature, by.Origin)
 	}
@@ -43,6 +44,9 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if step != keyStays {
+		w.came = append(w.came, succeeded{w.keys.current, step, w.size})
 	}
 	w.size, w.last = w.size+1, r.Time
 	return r, nil
