@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/saypro/backupd/internal/repository"
-	"github.com/saypro/backupd/internal/storage"
 )
 
 // disown forgets what a rebuild has found at its site under the name of this host's
@@ -23,32 +24,51 @@ func (e *Engine) disown(ctx context.Context, site string, ours map[string]bool) 
 		if o.Log != logID(e.evidence) || ours[o.Name()] {
 			continue
 		}
-		why, err := e.contradicts(ctx, site, o)
-		if err != nil {
-			return err
-		}
-		if why == nil {
+		why := e.contradicts(ctx, site, o)
+		switch {
+		case why == nil:
 			continue
+		case errors.Is(why, errUnread):
+			if err := e.answers(ctx, site); err != nil {
+				return err
+			}
+			e.log.Warn("evidence that a site keeps cannot be read; when it is this host's, the next comparison finds it", "site", site, "object", o.Name(), "error", why)
+		default:
+			e.log.Error("a site keeps evidence that is not this host's", "site", site, "object", o.Name(), "error", why)
+			e.tellNotOurs(site, o.Name(), why)
 		}
-		e.log.Error("a site keeps evidence that is not this host's", "site", site, "object", o.Name(), "error", why)
-		e.notOurs = append(e.notOurs, fmt.Sprintf("site %s: %s: %v", site, o.Name(), why))
 		names = append(names, o.Name())
 	}
 	return e.repository.ForgetEvidence(names)
 }
 
-// contradicts says why an object that a site keeps is none of this host's log; nil
-// when it is, or cannot be read any more and may be.
-func (e *Engine) contradicts(ctx context.Context, site string, o repository.EvidenceObject) (why, err error) {
-	content, err := e.repository.ReadEvidence(ctx, site, o)
-	switch {
-	case err == nil:
-		return e.joinSegment(o.Log, o.First, o.Count, content), nil
-	case errors.Is(err, repository.ErrCorrupt) || errors.Is(err, storage.ErrNotFound):
-		if end := o.First + uint64(o.Count); end > e.evidence.Size() {
-			return fmt.Errorf("%w: it would end with record %d, and this host has %d", errForked, end-1, e.evidence.Size()), nil
-		}
-		return nil, nil
+// tellNotOurs notes what is to be told of an object, unless something is already.
+func (e *Engine) tellNotOurs(site, name string, why error) {
+	object := "site " + site + ": " + name + ": "
+	if !slices.ContainsFunc(e.notOurs, func(told string) bool { return strings.HasPrefix(told, object) }) {
+		e.notOurs = append(e.notOurs, object+why.Error())
 	}
-	return nil, err
+}
+
+// errUnread marks an object of which is not known whether it is this host's.
+var errUnread = errors.New("it cannot be read")
+
+// contradicts says why an object that a site keeps is none of this host's log; nil
+// when it is. The error matches [errUnread] when that cannot be told.
+func (e *Engine) contradicts(ctx context.Context, site string, o repository.EvidenceObject) error {
+	content, err := e.repository.ReadEvidence(ctx, site, o)
+	if err == nil {
+		return e.joinSegment(o.Log, o.First, o.Count, content)
+	}
+	if end := o.First + uint64(o.Count); end > e.evidence.Size() {
+		return fmt.Errorf("%w: it would end with record %d, and this host has %d", errForked, end-1, e.evidence.Size())
+	}
+	return fmt.Errorf("%w: %w", errUnread, err)
+}
+
+// answers fails when a site does not tell what it keeps of the log: then one that
+// cannot be read says nothing.
+func (e *Engine) answers(ctx context.Context, site string) error {
+	_, err := e.repository.EvidenceAt(ctx, site, logID(e.evidence), e.evidence.Size())
+	return err
 }

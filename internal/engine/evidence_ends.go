@@ -24,7 +24,9 @@ type keptHead struct {
 	keptPiece
 	size       uint64
 	checkpoint []byte
-	by         evidence.PublicKey // that signed it, as far as that is known
+	// Of those that a key has signed:
+	is evidence.Checkpoint
+	by evidence.PublicKey
 }
 
 // keptEnds are the ends of a log at the sites, the longest first, and what its
@@ -34,6 +36,10 @@ type keptEnds struct {
 	handovers []evidence.Handover
 }
 
+// maxCheckpoint is more than any checkpoint of ours has: all that are found are kept
+// in memory.
+const maxCheckpoint = 4 << 10
+
 // ends reads the objects of a log from the last back, to the first whose checkpoint
 // a key has signed; to the very first with a zero key.
 func (k keptEvidence) ends(ctx context.Context, id string, until evidence.PublicKey) (out keptEnds) {
@@ -42,7 +48,7 @@ func (k keptEvidence) ends(ctx context.Context, id string, until evidence.Public
 	slices.SortStableFunc(ordered, func(a, b keptPiece) int { return cmp.Compare(b.end(), a.end()) })
 	for _, p := range ordered {
 		s, ok := k.read(ctx, p)
-		if !ok {
+		if !ok || len(s.Checkpoint) > maxCheckpoint {
 			continue
 		}
 		out.handovers = append(out.handovers, s.Handovers()...)
@@ -60,7 +66,7 @@ func (e keptEnds) signed(keys ...evidence.PublicKey) (out []keptHead) {
 	for _, h := range e.all {
 		at, by, err := evidence.OpenCheckpoint(h.checkpoint, keys...)
 		if err == nil && !known[at] {
-			h.by, known[at] = by, true
+			h.is, h.by, known[at] = at, by, true
 			out = append(out, h)
 		}
 	}
@@ -96,7 +102,7 @@ func (o ownEnds) others(than keptHead) (out [][]byte) {
 func (o ownEnds) strange(behind uint64) (out []string) {
 	for _, h := range o.all {
 		if h.size > behind {
-			out = append(out, fmt.Sprintf("site %s: %s ends with record %d, and none of the keys that signed this host's log has signed that", h.site, h.Name(), h.size-1))
+			out = append(out, fmt.Sprintf("site %s: %s: it ends with record %d, and none of the keys that signed this host's log has signed that", h.site, h.Name(), h.size-1))
 		}
 	}
 	return out
@@ -137,33 +143,47 @@ func (o ownEnds) needed(key string) error {
 // ownEndsWithoutKey goes by the key that the first record names.
 func (k keptEvidence) ownEndsWithoutKey(ctx context.Context, id string) (ownEnds, error) {
 	all := k.ends(ctx, id, evidence.PublicKey{})
-	var first []evidence.PublicKey
+	var first evidence.PublicKey
 	for _, h := range all.handovers {
-		if h.Record == 0 && h.Itself() && !slices.Contains(first, h.To) {
-			first = append(first, h.To)
-		}
-	}
-	switch len(first) {
-	case 0:
-		return ownEnds{}, fmt.Errorf("%w: no site that could be asked has its first record", evidence.ErrDamaged)
-	case 1:
-	default:
-		return ownEnds{}, fmt.Errorf("%w: there are several first records: %s%s", errWhose, sayWhose, all.claims())
-	}
-	own := all.of(first[0])
-	longest := uint64(0)
-	if len(own.heads) > 0 {
-		longest = own.heads[0].size
-	}
-	for _, h := range all.handovers {
-		if h.Record == 0 || slices.Contains(own.keys, h.To) || !h.Itself() {
+		if h.Record > 0 || h.To == first || !h.Itself() {
 			continue
 		}
-		if broken := all.of(h.To); len(broken.heads) > 0 && broken.heads[0].size > longest {
-			return ownEnds{}, fmt.Errorf("%w: it goes on behind its record %d by a key that announced itself: %s%s", errWhose, longest, sayWhose, all.claims())
+		if first != (evidence.PublicKey{}) {
+			return ownEnds{}, fmt.Errorf("%w: there are several first records: %s%s", errWhose, sayWhose, all.claims())
 		}
+		first = h.To
+	}
+	if first == (evidence.PublicKey{}) {
+		return ownEnds{}, fmt.Errorf("%w: no site that could be asked has its first record", evidence.ErrDamaged)
+	}
+	own := all.of(first)
+	if own.endsElsewhere() {
+		return ownEnds{}, fmt.Errorf("%w: it goes on by a key that none of those before announced: %s%s", errWhose, sayWhose, all.claims())
 	}
 	return own, nil
+}
+
+// endsElsewhere reports whether there is something longer that a key has signed which
+// is none of the log's own: that of somebody who lost one, or a stranger's.
+func (o ownEnds) endsElsewhere() bool {
+	longest := uint64(0)
+	if len(o.heads) > 0 {
+		longest = o.heads[0].size
+	}
+	named := map[string][]evidence.PublicKey{}
+	for _, h := range o.handovers {
+		if !slices.Contains(o.keys, h.To) && !slices.Contains(named[h.To.ID], h.To) {
+			named[h.To.ID] = append(named[h.To.ID], h.To)
+		}
+	}
+	return slices.ContainsFunc(o.all, func(h keptHead) bool {
+		_, id, err := evidence.HeadOrigin(h.checkpoint)
+		if err != nil || h.size <= longest {
+			return false
+		}
+		_, _, err = evidence.OpenCheckpoint(h.checkpoint, named[id]...)
+		return err == nil
+	})
 }
 
 // claims lists the keys that announced themselves: who lost a key does so, and a
@@ -171,16 +191,22 @@ func (k keptEvidence) ownEndsWithoutKey(ctx context.Context, id string) (ownEnds
 func (e keptEnds) claims() string {
 	const most = 8
 	var out []string
+	told, more := map[evidence.PublicKey]bool{}, 0
 	for _, h := range slices.Backward(e.handovers) {
-		if text := fmt.Sprintf("%s from record %d on", h.To, h.Record); h.Itself() && !slices.Contains(out, text) {
-			out = append(out, text)
+		if told[h.To] || !h.Itself() {
+			continue
 		}
+		if told[h.To] = true; len(out) == most {
+			more++
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s from record %d on", h.To, h.Record))
 	}
 	if len(out) == 0 {
 		return ""
 	}
-	if n := len(out); n > most {
-		out = append(out[:most], fmt.Sprintf("%d more", n-most))
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more", more))
 	}
 	return "; of themselves say so " + strings.Join(out, ", ")
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -150,6 +151,64 @@ func TestWithoutItsKeyALongerForkNeedsAPersonsWord(t *testing.T) {
 	}
 }
 
+// A key that is put back after a rebuild that had none is this host's, and no new one
+// takes its place.
+func TestTheKeyIsPutBackAfterARebuild(t *testing.T) {
+	w := lived(t)
+	size, public := w.Evidence().Size(), w.Evidence().PublicKey().String()
+	w.fork(t, "cloud", size+20)
+	kept, err := os.ReadFile(w.cfg.Evidence.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lostHost(t, true)
+	if _, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil); !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "--evidence-key") {
+		t.Fatalf("rebuilt: %v", err)
+	}
+	if err := os.WriteFile(w.cfg.Evidence.KeyFile, kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
+	if !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "not this host's") || out.Records < size {
+		t.Fatalf("with its key: %+v, %v", out, err)
+	}
+	if now, err := os.ReadFile(w.cfg.Evidence.KeyFile); err != nil || string(now) != string(kept) {
+		t.Errorf("another key file took its place (%v)", err)
+	}
+	w.goesOn(t, out.Records)
+	if v := w.check(t, public); !v.OK || len(v.Keys) != 1 {
+		t.Errorf("%+v, %+v", v.Findings, v.Keys)
+	}
+}
+
+// A key of some other log is moved away after a rebuild was refused, as that said.
+func TestAWrongKeyIsMovedAwayAndRebuiltAgain(t *testing.T) {
+	w := lived(t)
+	size, public := w.Evidence().Size(), w.Evidence().PublicKey().String()
+	w.lostHost(t, true)
+	other, err := evidence.NewOrigin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := evidence.MakeKeyFileOf(w.cfg.Evidence.KeyFile, other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil); !errors.Is(err, evidence.ErrOtherKey) {
+		t.Fatalf("rebuilt: %v", err)
+	}
+	if err := os.Rename(w.cfg.Evidence.KeyFile, w.cfg.Evidence.KeyFile+".other"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
+	if err != nil || out.Records < size {
+		t.Fatalf("without it: %+v, %v", out, err)
+	}
+	w.goesOn(t, out.Records)
+	if v := w.check(t, public, w.Evidence().PublicKey().String()); !v.OK || len(v.Keys) != 2 {
+		t.Errorf("%+v, %+v", v.Findings, v.Keys)
+	}
+}
+
 // One who lost a key, went on with another and loses that one, too, says so.
 func TestAKeyIsLostTwice(t *testing.T) {
 	w := lived(t)
@@ -202,38 +261,6 @@ func TestARotationThatASiteHasNotSeen(t *testing.T) {
 	}
 }
 
-// Checkpoints that nobody of this log has signed, however many, and objects that lie
-// in the way of true ones keep nobody from taking the log over.
-func TestMadeUpCheckpointsArePassedOver(t *testing.T) {
-	w := lived(t)
-	size, id := w.Evidence().Size(), filepath.Base(w.Evidence().Origin())
-	all := w.evidenceAt(t, "cloud")
-	s, err := evidence.ParseSegment(storagetest.Get(t, w.sites["cloud"].StoreAt(t, w.where["cloud"]), all[len(all)-1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	madeUp := func(from, to uint64) {
-		var content strings.Builder
-		at := evidence.Checkpoint{Origin: s.Origin, Size: to}
-		_, signature, _ := strings.Cut(string(s.Checkpoint), "\n\n")
-		fmt.Fprintf(&content, `{"format":"https://github.com/saypro/backupd/evidence/segment/v1","origin":%q,"from":%d,"to":%d,"checkpoint":%q}`+"\n", s.Origin, from, to, at.Text()+"\n"+signature)
-		for range to - from {
-			fmt.Fprintf(&content, "%s\n", s.Envelopes[0])
-		}
-		w.put(t, "cloud", fmt.Sprintf("v/%s/%012d-%d", id, from, to-from), []byte(content.String()))
-	}
-	for i := range uint64(12) {
-		madeUp(size+10*i, size+10*i+1)
-	}
-	madeUp(0, s.To)
-	w.lostHost(t, false)
-	out, err := engine.Rebuild(t.Context(), w.cfg, "cloud", w.options(), nil)
-	if out == nil || out.Records < size || !errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "site cloud") {
-		t.Fatalf("rebuilt: %+v, %v; there were %d records", out, err, size)
-	}
-	w.goesOn(t, out.Records)
-}
-
 // One object that cannot be read does not hide what comes behind it.
 func TestAnUnreadableObjectHidesNoFork(t *testing.T) {
 	w := lived(t)
@@ -248,6 +275,19 @@ func TestAnUnreadableObjectHidesNoFork(t *testing.T) {
 	w.until(t, "both are told", func(s engine.Status) bool {
 		text := strings.Join(s.Reasons, "\n")
 		return s.Degraded && strings.Contains(text, object) && strings.Contains(text, tooLarge) && strings.Contains(text, "Two histories")
+	})
+	stop()
+}
+
+// What cannot be read may be another history, and is told alone, too.
+func TestAnUnreadableObjectIsTold(t *testing.T) {
+	w := lived(t)
+	tooLarge := fmt.Sprintf("v/%s/%012d-1", filepath.Base(w.Evidence().Origin()), 0)
+	w.put(t, "cloud", tooLarge, make([]byte, 64<<20+1))
+	stop := w.serve(t)
+	w.until(t, "it is told", func(s engine.Status) bool {
+		text := strings.Join(s.Reasons, "\n")
+		return s.Degraded && strings.Contains(text, tooLarge) && strings.Contains(text, "another history may hide")
 	})
 	stop()
 }

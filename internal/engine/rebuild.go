@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func RebuildAs(ctx context.Context, cfg *config.Config, req RebuildRequest, o Op
 		return out, fmt.Errorf("%w: the recovery points are back, and their evidence is not; nothing is done until it is: %w", ErrDegraded, err)
 	case len(e.notOurs) > 0:
 		return out, fmt.Errorf("%w: the evidence goes on where this host's ended, and beside it lies what is not this host's: somebody wrote it who may write there, "+
-			"or the log went on in two ways. Keep it for the auditor, and see docs/operations.md, Rebuild: %s", ErrDegraded, strings.Join(firstOf(e.notOurs), "; "))
+			"or the log went on in two ways. Keep it for the auditor, and see docs/operations.md, Whose evidence: %s", ErrDegraded, strings.Join(firstOf(e.notOurs), "; "))
 	case len(out.Lost)+len(out.Damaged) > 0:
 		return out, fmt.Errorf("%w: site %s: %d recovery points cannot be brought back from it, %d of its objects are damaged",
 			ErrDegraded, from, len(out.Lost), len(out.Damaged))
@@ -95,19 +96,18 @@ func RebuildAs(ctx context.Context, cfg *config.Config, req RebuildRequest, o Op
 	return out, nil
 }
 
-// expectEvidenceOf notes that evidence is to be taken over, and whose.
+// expectEvidenceOf notes that evidence is to be taken over, and whose. What an earlier
+// rebuild, or a service, has noted of that stands.
 func (e *Engine) expectEvidenceOf(req RebuildRequest, resumed, keyIsNew bool) error {
 	u := untaken{Site: req.From, KeyIsNew: keyIsNew, Key: req.EvidenceKey}
-	switch {
-	case resumed && req.EvidenceKey == "":
-		return nil // as it was begun
-	case resumed:
+	if resumed {
 		begun, err := e.untaken()
 		if err != nil {
 			return err
 		}
-		u.Site, u.KeyIsNew = begun.Site, begun.KeyIsNew
-	case e.evidence.Size() > 0:
+		u.KeyIsNew, u.Key = keyIsNew || begun.KeyIsNew, cmp.Or(req.EvidenceKey, begun.Key)
+	}
+	if e.evidence.Size() > 0 && !resumed {
 		return nil
 	}
 	return e.expectEvidence(u)

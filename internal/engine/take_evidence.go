@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/crash"
@@ -20,11 +21,16 @@ const metaUntaken = "evidence untaken"
 type untaken struct {
 	Site     string `json:"site"`
 	KeyIsNew bool   `json:"key_is_new"`
+	// MadeKey is that new key. Another one in its place was put there by somebody.
+	MadeKey string `json:"made_key,omitempty"`
 	// Key is a public key by which a person says which evidence is ours.
 	Key string `json:"key,omitempty"`
 }
 
 func (e *Engine) expectEvidence(u untaken) error {
+	if u.KeyIsNew && u.MadeKey == "" {
+		u.MadeKey = e.evidence.PublicKey().String()
+	}
 	text, err := json.Marshal(u)
 	if err != nil {
 		return err
@@ -80,6 +86,7 @@ func (e *Engine) untaken() (u untaken, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &u)
 	}
+	u.KeyIsNew = u.KeyIsNew && u.MadeKey == e.evidence.PublicKey().String()
 	return u, err
 }
 
@@ -91,6 +98,9 @@ const newLogHint = "bring a site that keeps all of it; or, with no service runni
 // replaced by one of that log. It returns the objects at the first site that are known to
 // be of that log.
 func (e *Engine) takeEvidence(ctx context.Context, u untaken) (ours map[string]bool, err error) {
+	if err := e.evidence.Mute(); err != nil {
+		return nil, err
+	}
 	kept, err := e.keptAt(ctx, u.Site)
 	if err != nil {
 		return nil, err
@@ -111,7 +121,7 @@ func (e *Engine) takeEvidence(ctx context.Context, u untaken) (ours map[string]b
 		if err != nil {
 			return nil, err
 		}
-		if err := e.keyFor(origin); err != nil {
+		if err := e.keyFor(origin, u); err != nil {
 			return nil, err
 		}
 	}
@@ -144,34 +154,27 @@ func (e *Engine) noEvidence(ctx context.Context, kept keptEvidence, u untaken) e
 		evidence.ErrOtherKey, origins, e.cfg.Evidence.KeyFile, e.evidence.Origin())
 }
 
-// adopt takes over the log of that id, from all sites together, or from one where
-// what others have stands in the way. The longest of its own ends must be whole: no
-// shorter one is taken in its place.
+// adopt takes over the log of that id, from all sites together. The longest of its own
+// ends must be whole: no shorter one is taken in its place.
 func (e *Engine) adopt(ctx context.Context, kept keptEvidence, id string, own ownEnds) error {
 	var failed []error
 	for _, head := range own.heads {
 		if head.size < own.heads[0].size {
 			break
 		}
-		for _, alone := range append([]string{""}, e.cfg.SiteOrder...) {
-			err := e.evidence.Adopt(kept.envelopes(ctx, id, head, alone), head.checkpoint, own.others(head), e.by, own.keys...)
-			if err == nil {
-				e.notOurs = own.strange(head.size)
-			}
-			if err == nil || ctx.Err() != nil {
-				return err
-			}
-			e.log.Warn("evidence that a site keeps could not be taken over", "site", head.site, "records", head.size, "alone", alone, "error", err)
-			if errors.Is(err, evidence.ErrHistories) {
-				return fmt.Errorf("%w: as site %s ends it: %s: %w", errWhose, head.site, sayWhose, err)
-			}
-			if alone == "" {
-				failed = append(failed, fmt.Errorf("%d records, as site %s ends: %w", head.size, head.site, err))
-			}
-			if errors.Is(err, evidence.ErrOtherKey) {
-				break
-			}
+		err := e.adoptUpTo(ctx, kept, id, own, head)
+		if err == nil {
+			e.notOurs = own.strange(head.size)
+			return nil
 		}
+		if ctx.Err() != nil {
+			return err
+		}
+		e.log.Warn("evidence that a site keeps could not be taken over", "site", head.site, "records", head.size, "error", err)
+		if errors.Is(err, evidence.ErrHistories) {
+			return fmt.Errorf("%w: as site %s ends it: %s: %w", errWhose, head.site, sayWhose, err)
+		}
+		failed = append(failed, fmt.Errorf("%d records, as site %s ends: %w", head.size, head.site, err))
 	}
 	if len(failed) == 0 {
 		failed = append(failed, fmt.Errorf("%w: no object of it is evidence", evidence.ErrDamaged))
@@ -179,9 +182,41 @@ func (e *Engine) adopt(ctx context.Context, kept keptEvidence, id string, own ow
 	return fmt.Errorf("%s: %w", newLogHint, errors.Join(append(failed, kept.unasked)...))
 }
 
+// adoptUpTo takes over a log up to an end: on the way that the names tell, and when
+// something lies in that way, on one that is searched.
+func (e *Engine) adoptUpTo(ctx context.Context, kept keptEvidence, id string, own ownEnds, head keptHead) error {
+	take := func(way []keptPiece) error {
+		return e.evidence.Adopt(kept.envelopes(ctx, way), head.checkpoint, own.others(head), e.by, own.keys...)
+	}
+	straight, ok := straightWay(kept.pieces[id], head)
+	err := fmt.Errorf("%w: some of it is missing", evidence.ErrDamaged)
+	if ok {
+		err = take(straight)
+	}
+	same := func(a, b keptPiece) bool { return a.site == b.site && a.Name() == b.Name() }
+	for _, prefer := range e.cfg.SiteOrder {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		way, searchErr := kept.searchWay(ctx, id, head, prefer)
+		switch {
+		case searchErr != nil:
+			err = searchErr
+		case slices.EqualFunc(way, straight, same):
+			return err // it is whole, and not to be taken over
+		default:
+			err = take(way)
+		}
+	}
+	return err
+}
+
 // keyFor makes a key of another log than that of the key file, which has signed
 // nothing yet.
-func (e *Engine) keyFor(origin string) error {
+func (e *Engine) keyFor(origin string, u untaken) error {
+	if e.evidence.Origin() == origin {
+		return nil // made when it was tried before
+	}
 	path := e.cfg.Evidence.KeyFile
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("make a key for the evidence of %s: %w", origin, err)
@@ -190,8 +225,10 @@ func (e *Engine) keyFor(origin string) error {
 		return explainKeyFile(err)
 	}
 	log, err := evidence.OpenWithKeyFile(evidence.Options{Store: e.catalog, Clock: e.clock, Program: e.version}, path)
-	if err == nil {
-		e.evidence = log
+	if err != nil {
+		return explainKeyFile(err)
 	}
-	return explainKeyFile(err)
+	e.evidence = log
+	u.MadeKey = log.PublicKey().String()
+	return e.expectEvidence(u)
 }

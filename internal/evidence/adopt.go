@@ -12,8 +12,12 @@ import (
 // ErrLonger says: a key of the log has signed more records than are there.
 var ErrLonger = errors.New("the evidence log was longer once")
 
-// adoptBatch is how many records are stored in one transaction.
-const adoptBatch = 1000
+// adoptBatch is how many records are stored in one transaction, adoptBytes how many
+// bytes of them, about.
+const (
+	adoptBatch = 1000
+	adoptBytes = 4 << 20
+)
 
 // Adopt takes over a log of which a site kept everything, so that it goes on
 // where that ends. All is verified first to last: sequence, times, signatures
@@ -74,6 +78,7 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	w := &walk{origin: at.Origin}
 	b := builder{reader: l.store.EvidenceHashes}
 	b.root = empty(nil).root
+	bytes := 0
 	for sealed, err := range envelopes {
 		if err != nil {
 			return PublicKey{}, err
@@ -89,11 +94,11 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 			return PublicKey{}, fmt.Errorf("record %d: %w", b.size, err)
 		}
 		l.follow(r)
-		if len(b.entries) == adoptBatch {
+		if bytes += len(sealed); len(b.entries) == adoptBatch || bytes >= adoptBytes {
 			if err := l.store.AppendEvidence(nil, b.entries); err != nil {
 				return PublicKey{}, err
 			}
-			b.entries, b.fresh = nil, nil
+			b.entries, b.fresh, bytes = nil, nil, 0
 		}
 	}
 	if b.size != at.Size || b.root != at.Root {

@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -329,5 +331,23 @@ func TestSegmentsThatAreNone(t *testing.T) {
 	}
 	if _, err := l.Segment(3, l.Size()+1); err == nil {
 		t.Error("a segment of what is not there")
+	}
+}
+
+// TestAFileOfEmptyLinesIsRefusedAtTheFirst: who may write at a site could have it
+// take many times its size of memory.
+func TestAFileOfEmptyLinesIsRefusedAtTheFirst(t *testing.T) {
+	const lines = 1 << 20
+	l, _, _ := rotatedLog(t, clock.NewFake(begin))
+	good := must1(l.Segment(3, 9))(t)
+	first, _, _ := bytes.Cut(good, []byte("\n"))
+	first = bytes.Replace(first, []byte(`"to":9`), []byte(`"to":1048579`), 1)
+	bomb := append(first, bytes.Repeat([]byte("\n"), 1+lines)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ParseSegment(bomb)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrSegment) || took > lines {
+		t.Errorf("%v, after %d bytes of memory for a file of %d", err, took, len(bomb))
 	}
 }

@@ -29,12 +29,16 @@ func (h Handover) By(k PublicKey) bool { return h.sealed.keyID == k.ID && h.seal
 // that came after a lost one, or a stranger's.
 func (h Handover) Itself() bool { return h.By(h.To) }
 
+// maxHandover is more than any payload of such a record has: all that are found may be
+// kept in memory.
+const maxHandover = 4 << 10
+
 // Handovers returns those of a segment, in order. Whoever may write at a site can
 // make some: only what [Handover.By] says is known.
 func (s *Segment) Handovers() (out []Handover) {
 	for i, sealed := range s.Envelopes {
 		e, err := unseal(sealed)
-		if err != nil || !bytes.Contains(e.payload, []byte(`"operation":"`+operationSign+`"`)) {
+		if err != nil || len(e.payload) > maxHandover || !bytes.Contains(e.payload, []byte(`"operation":"`+operationSign+`"`)) {
 			continue
 		}
 		about, err := decodeStatement(e.payload)

@@ -236,6 +236,17 @@ func (r *Repository) ReadEvidence(ctx context.Context, name string, o EvidenceOb
 	return r.readEvidence(ctx, site, o.Name())
 }
 
+// ReadAnyEvidence returns what lies at a site under the name of a run of records,
+// also when other bytes were acknowledged: what is to be taken over is known by its
+// signatures.
+func (r *Repository) ReadAnyEvidence(ctx context.Context, name string, o EvidenceObject) ([]byte, error) {
+	site, err := r.Site(name)
+	if err != nil {
+		return nil, err
+	}
+	return readObject(ctx, site, o.Name(), maxEvidence)
+}
+
 // KnowsEvidence reports whether the catalog knows a run of records.
 func (r *Repository) KnowsEvidence(o EvidenceObject) (bool, error) {
 	_, err := r.catalog.Object(o.Name())
