@@ -18,7 +18,7 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 	v.acts[actKey{r.Act, ended}]++
 	switch r.Phase {
 	case Intent:
-		v.open[seq] = r
+		v.open[seq] = intended{r.Act, r.Function, r.Time, r.Late != "", atTable(*r)}
 		if r.Act == ActSnapshot {
 			v.newest[r.Function] = seq
 		}
@@ -32,21 +32,21 @@ func (v *verifier) ended(seq uint64, r *Record) {
 	if r.passed() {
 		v.passed[seq] = true
 	}
-	begun := v.open[*r.Intent]
+	intent, begun := v.open[*r.Intent]
 	switch {
 	case *r.Intent >= seq:
 		v.found(&seq, FoundResult, "it ends record %d, which is not before it", *r.Intent)
 	case *r.Intent < v.out.From:
 		// It began before the period, whose bundle has the intent.
-	case begun == nil:
+	case !begun:
 		v.found(&seq, FoundResult, "it ends record %d, which is no intent, or has ended already", *r.Intent)
-	case begun.Act != r.Act || begun.Function != r.Function:
-		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, begun.Act, begun.Function)
+	case intent.act != r.Act || intent.function != r.Function:
+		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, intent.act, intent.function)
 	default:
 		delete(v.open, *r.Intent)
 	}
 	if r.Act == ActSnapshot {
-		v.point(seq, r, begun)
+		v.point(seq, r, intent)
 	}
 	if r.Proof != nil {
 		v.points.proven(seq, r)
@@ -103,10 +103,9 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 // after checks the end: checkpoints, and what is still open.
 func (v *verifier) after() {
 	about := v.bundle.about
-	for _, sealed := range v.bundle.keys {
-		if x := prepare(sealed); x.err == nil && x.record.Sequence >= about.To {
-			seq := x.record.Sequence
-			v.follow(seq, &x)
+	for i := range v.bundle.keys {
+		if x := &v.bundle.keys[i]; x.record.Sequence >= about.To {
+			v.follow(x.record.Sequence, x)
 		}
 	}
 	start := v.checkpoint(bundleStart, v.bundle.start, about.From)
@@ -267,16 +266,16 @@ func (v *verifier) head(signed []byte) {
 func (v *verifier) unfinished() {
 	for _, seq := range slices.Sorted(maps.Keys(v.open)) {
 		r := v.open[seq]
-		age := v.last.Sub(r.Time)
-		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.Act, r.Function, stamp(r.Time))
+		age := v.last.Sub(r.at)
+		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.act, r.function, stamp(r.at))
 		switch {
-		case age > underway && !atTable(*r):
+		case age > underway && !r.table:
 			v.found(&seq, FoundUnfinished, "%s by the end of the bundle, %s later", what, age.Round(1e9))
-		case r.Act == ActSnapshot && seq < v.newest[r.Function]:
-			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])
+		case r.act == ActSnapshot && seq < v.newest[r.function]:
+			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.function])
 		default:
-			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.Time, Act: r.Act, Function: r.Function})
-			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle", From: r.Time, To: v.last})
+			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.at, Act: r.act, Function: r.function})
+			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle", From: r.at, To: v.last})
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package evidence
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Warning is something that is on record as it should be, and not as it was
 // promised: no forgery, but nothing to overlook either.
@@ -54,11 +58,17 @@ var warned = map[WarningKind]string{
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
 
+// mostMissed are told one by one in a warning.
+const mostMissed = 100
+
 func (v *verifier) warn(w Warning) {
 	if len(v.out.Warnings) >= mostFindings {
 		v.out.MoreWarnings++
 		return
 	}
-	w.Meaning = warned[w.Kind]
+	if more := len(w.Missed) - mostMissed; more > 0 {
+		w.Missed = append(slices.Clone(w.Missed[:mostMissed]), fmt.Sprintf("and %d things more", more))
+	}
+	w.Meaning, w.Text = warned[w.Kind], inShort(w.Text)
 	v.out.Warnings = append(v.out.Warnings, w)
 }
