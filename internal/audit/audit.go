@@ -224,6 +224,8 @@ func showWarnings(b *strings.Builder, v *evidence.Verification) {
 		kind  evidence.WarningKind
 		title string
 	}{
+		{evidence.WarnUnchecked, "NOT CHECKED: checkpoints that you gave"},
+		{evidence.WarnUnpromised, "NOT SHOWN: what was promised when the period begins"},
 		{evidence.WarnSilence, "SILENCE: nothing was recorded"},
 		{evidence.WarnLowered, "LOWERED: less was promised than before"},
 		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},

@@ -140,7 +140,9 @@ func (r *Record) misnames() bool {
 	case r.Durable != nil:
 		out = append(out, r.Durable.Snapshot, r.Durable.Site)
 	case r.Proof != nil:
-		out = append(out, r.Proof.Snapshot, r.Proof.Site)
+		out = append(out, r.Proof.Snapshot, r.Proof.Site, r.Proof.Drill)
+	case r.Drill != nil:
+		out = append(out, r.Drill.ID)
 	case r.Anchor != nil:
 		out = append(out, r.Anchor.Root)
 	}

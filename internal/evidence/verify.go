@@ -35,6 +35,9 @@ const (
 	// underway is how old an intent without a result may be at the end of a
 	// bundle and still be taken for an act that was under way.
 	underway = 24 * time.Hour
+	// underwayAtBorder is that at the end of a part behind which the log is said to
+	// go on: what would show how the act ended is not in the bundle then.
+	underwayAtBorder = 7 * 24 * time.Hour
 	// mostFindings are told one by one.
 	mostFindings = 1000
 )
@@ -77,29 +80,30 @@ type verifier struct {
 	flight   int64
 	out      *Verification
 
-	tree           *tree
-	keys           keychain
-	trusted        map[PublicKey]bool
-	strange        map[PublicKey]*span // records signed by keys that nothing vouches for
-	last           time.Time
-	open           map[uint64]intended
-	newest         map[string]uint64 // by function, the last intent of a snapshot: they never overlap
-	acts           map[actKey]int
-	times          []int64 // milliseconds since 1970, from From on
-	days           *dayBook
-	points         *pointBook
-	clamped        uint64               // the newest record with the time of the one before it
-	retired        map[PublicKey]uint64 // how many records there were when a key signed for the last time
-	actions        map[string]uint64
-	promise        *Policy              // in force, as far as it is known
-	promisedAt     uint64               // the record of it
-	unpromised     map[uint64]bool      // policies that records name and that are not there
-	due            map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
-	passed         map[uint64]bool      // results
-	earlierRecords []Record             // from before the period
-	wrong          *signatures
-	kept           int  // bytes of records of which much is kept, see [maxKept]
-	gaveUp         bool // too much is wrong
+	tree            *tree
+	keys            keychain
+	trusted         map[PublicKey]bool
+	strange         map[PublicKey]*span // records signed by keys that nothing vouches for
+	last            time.Time
+	open            map[uint64]intended
+	newest          map[string]uint64 // by function, the last intent of a snapshot: they never overlap
+	acts            map[actKey]int
+	times           []int64 // milliseconds since 1970, from From on
+	days            *dayBook
+	points          *pointBook
+	clamped         uint64               // the newest record with the time of the one before it
+	retired         map[PublicKey]uint64 // how many records there were when a key signed for the last time
+	actions         map[string]uint64
+	promise         *Policy         // in force, as far as it is known
+	promisedAt      uint64          // the record of it
+	unpromised      map[uint64]bool // policies that records name and that are not there
+	earlierPolicies []uint64        // that came along from before the period
+	due             map[string]due  // anchors, by to whom
+	passed          map[uint64]test // results
+	earlierRecords  []Record        // from before the period
+	wrong           *signatures
+	kept            int  // bytes of records of which much is kept, see [maxKept]
+	gaveUp          bool // too much is wrong
 }
 
 // intended is what is kept of an intent.
@@ -129,7 +133,7 @@ func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]intended{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
+		actions: map[string]uint64{}, passed: map[uint64]test{}, due: map[string]due{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
 		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
 	}
 }
@@ -192,6 +196,9 @@ func (v *verifier) take(seq uint64, x *item) error {
 	}
 	if err := v.keeps(x); err != nil {
 		return err
+	}
+	if seq == v.out.From {
+		v.beginsUnder(r)
 	}
 	v.underPromise(seq, r)
 	v.ofAct(seq, r)
