@@ -706,7 +706,7 @@ func TestBombsAndNonsense(t *testing.T) {
 		"hashes too many":          rezip(t, good, map[string][]byte{bundleTree: must1(jsonOf(bundleHashes{Before: []Hash{{1}}, Consistency: []Hash{}}))(t)}),
 	} {
 		start := spent(t)
-		v, err := Verify(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 		if !errors.Is(err, ErrBundle) && !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
@@ -714,7 +714,7 @@ func TestBombsAndNonsense(t *testing.T) {
 			t.Errorf("%s took %v", name, took)
 		}
 	}
-	if _, err := Verify(bytes.NewReader(good), int64(len(good)), VerifyOptions{}); !errors.Is(err, ErrKey) {
+	if _, err := Verify(t.Context(), bytes.NewReader(good), int64(len(good)), VerifyOptions{}); !errors.Is(err, ErrKey) {
 		t.Errorf("without a key: %v", err)
 	}
 }
@@ -726,7 +726,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add(bundleOf(f, l.Log, time.Time{}, time.Time{}))
 	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := Verify(bytes.NewReader(b), int64(len(b)), trust)
+		v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), trust)
 		if err == nil && v.OK && v.Size != l.Size() {
 			t.Fatalf("%+v", v)
 		}

@@ -86,7 +86,7 @@ func TestBombsTakeLittleMemory(t *testing.T) {
 		clear(files)
 		var v *Verification
 		var err error
-		held := peak(func() { v, err = Verify(bytes.NewReader(b), int64(len(b)), trust) })
+		held := peak(func() { v, err = Verify(t.Context(), bytes.NewReader(b), int64(len(b)), trust) })
 		t.Logf("%s: a bundle of %d KiB, of %d MiB unpacked, takes %d MiB", name, len(b)>>10, bomb.n*(len(bomb.line)+1)>>20, held>>20)
 		if err != nil || v.OK {
 			t.Errorf("%s: %v, %+v", name, err, v)

@@ -17,7 +17,7 @@ func TestBeforeThePeriod(t *testing.T) {
 	bundle := bundleOf(t, l.Log, since, time.Time{})
 	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
 	v := verify(t, bundle, trust)
-	opened, err := ReadBundle(bytes.NewReader(bundle), int64(len(bundle)), trust)
+	opened, err := ReadBundle(t.Context(), bytes.NewReader(bundle), int64(len(bundle)), trust)
 	if err != nil || !v.OK || v.From == 0 || v.Before == 0 || v.Before != len(opened.Earlier) {
 		t.Fatalf("%+v", v)
 	}
@@ -66,7 +66,7 @@ func TestBeforeThePeriod(t *testing.T) {
 		"more in a line":   with([]byte(`{"proof":[],"note":"","envelope":` + string(line.Envelope) + `}`)),
 		"no envelope":      with([]byte(`{"proof":[]}`)),
 	} {
-		if _, err := Verify(bytes.NewReader(broken), int64(len(broken)), trust); !errors.Is(err, ErrBundle) {
+		if _, err := Verify(t.Context(), bytes.NewReader(broken), int64(len(broken)), trust); !errors.Is(err, ErrBundle) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

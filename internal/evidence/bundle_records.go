@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -26,8 +27,8 @@ type Opened struct {
 // ReadBundle checks a bundle as [Verify] does and returns its records, with the
 // times that count when the clock was set back. With an error there may be a
 // verification, of records that cannot be read.
-func ReadBundle(r io.ReaderAt, size int64, o VerifyOptions) (Opened, error) {
-	v, earlier, err := check(r, size, o)
+func ReadBundle(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (Opened, error) {
+	v, earlier, err := check(ctx, r, size, o)
 	if err != nil {
 		return Opened{}, err
 	}

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -44,13 +45,13 @@ const (
 
 // Verify checks a bundle. What is wrong is in the findings; the error matches
 // [ErrBundle] when the file is no bundle at all.
-func Verify(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
-	v, _, err := check(r, size, o)
+func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
+	v, _, err := check(ctx, r, size, o)
 	return v, err
 }
 
 // check returns the records from before the period as well.
-func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
+func check(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
 	if len(o.Keys) == 0 {
 		return nil, nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
 	}
@@ -62,7 +63,7 @@ func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record,
 	if err := v.before(); err != nil {
 		return nil, nil, err
 	}
-	if err := v.records(); err != nil {
+	if err := v.records(ctx); err != nil {
 		return nil, nil, err
 	}
 	if !v.gaveUp {

@@ -56,8 +56,8 @@ type sheet struct {
 
 // records checks all records: they are taken apart on all processors, followed
 // in order, and their signatures checked on all processors again.
-func (v *verifier) records() error {
-	ctx, stop := context.WithCancel(context.Background())
+func (v *verifier) records(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	flight := semaphore.NewWeighted(v.flight)
 	queue := make(chan *sheet, 2*runtime.GOMAXPROCS(0))

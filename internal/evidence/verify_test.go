@@ -161,7 +161,7 @@ func bundleOf(t testing.TB, l *Log, since, until time.Time) []byte {
 
 func verify(t testing.TB, bundle []byte, o VerifyOptions) *Verification {
 	t.Helper()
-	v, err := Verify(bytes.NewReader(bundle), int64(len(bundle)), o)
+	v, err := Verify(t.Context(), bytes.NewReader(bundle), int64(len(bundle)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
