@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/repository"
 )
 
 const (
@@ -88,6 +90,8 @@ func (e *Engine) saidOf(site string) (out []string) {
 	return out
 }
 
+// lookForOthersAt looks at all that a site has: one object that cannot be read must
+// not hide what comes behind it.
 func (e *Engine) lookForOthersAt(ctx context.Context, site string, from uint64) error {
 	bounded, cancel := context.WithTimeout(ctx, elsewherePatience)
 	defer cancel()
@@ -95,23 +99,55 @@ func (e *Engine) lookForOthersAt(ctx context.Context, site string, from uint64) 
 	if err != nil {
 		return err
 	}
+	var found findings
 	for _, o := range objects {
-		known, err := e.repository.KnowsEvidence(o)
-		if err != nil {
-			return err
+		if err := e.lookAtOther(bounded, site, o); err != nil {
+			found = append(found, fmt.Errorf("%s: %w", o.Name(), err))
 		}
-		if known {
-			continue
-		}
-		content, err := e.repository.ReadEvidence(bounded, site, o)
-		if err == nil && checkSegment(o.Log, o.First, o.Count, content) == nil {
-			err = e.joinSegment(o.Log, o.First, o.Count, content)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", o.Name(), err)
+		if bounded.Err() != nil {
+			break
 		}
 	}
-	return nil
+	if len(found) == 0 {
+		return nil
+	}
+	// What is another history's comes first, since not all may be shown.
+	slices.SortStableFunc(found, func(a, b error) int { return rankOther(a) - rankOther(b) })
+	return found
+}
+
+func rankOther(err error) int {
+	if errors.Is(err, errForked) {
+		return 0
+	}
+	return 1
+}
+
+// findings are errors that are told in one line.
+type findings []error
+
+func (f findings) Error() string {
+	var all []string
+	for _, err := range f {
+		all = append(all, err.Error())
+	}
+	return strings.Join(firstOf(all), "; ")
+}
+
+func (f findings) Unwrap() []error { return f }
+
+// lookAtOther returns an error for an object that cannot be read, or that has
+// records of our log that are not ours.
+func (e *Engine) lookAtOther(ctx context.Context, site string, o repository.EvidenceObject) error {
+	known, err := e.repository.KnowsEvidence(o)
+	if err != nil || known {
+		return err
+	}
+	content, err := e.repository.ReadEvidence(ctx, site, o)
+	if err != nil || checkSegment(o.Log, o.First, o.Count, content) != nil {
+		return err
+	}
+	return e.joinSegment(o.Log, o.First, o.Count, content)
 }
 
 // giveLostAgain gives the sites what all of them have lost of the evidence, since

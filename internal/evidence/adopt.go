@@ -105,6 +105,13 @@ func (l *Log) copy(envelopes iter.Seq2[[]byte, error], checkpoint []byte, at Che
 	if err := b.agrees(others, append(slices.Concat(w.keys.past, vouched), w.keys.current)); err != nil {
 		return PublicKey{}, err
 	}
+	if signer := l.state().signer; w.keys.current == signer.public {
+		// Others may have put signatures of their own beside it.
+		var err error
+		if checkpoint, err = at.sign(signer); err != nil {
+			return PublicKey{}, err
+		}
+	}
 	if err := l.store.AppendEvidence(checkpoint, b.entries); err != nil {
 		return PublicKey{}, err
 	}

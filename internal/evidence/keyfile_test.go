@@ -95,7 +95,7 @@ func TestRotationSurvivesACrash(t *testing.T) {
 			return false
 		},
 		"after the record": func(t *testing.T, l *Log, _ *memory, path string) bool {
-			next, err := makeKeyFile(path+nextSuffix, l.Origin())
+			next, err := makeKeyFile(path+nextSuffix, l.Origin(), l.PublicKey())
 			if err == nil {
 				err = l.Rotate(next, "root")
 			}
@@ -117,7 +117,11 @@ func TestRotationSurvivesACrash(t *testing.T) {
 			l := withKeyFile(t, store, path)
 			before := l.PublicKey()
 			rotated := stop(t, l, store, path)
-			after := withKeyFile(t, store, path).PublicKey()
+			reopened := withKeyFile(t, store, path)
+			after := reopened.PublicKey()
+			if was, ok := reopened.KeyBefore(); ok != rotated || ok && was != before {
+				t.Errorf("its file says that it came after %v, and %v did before", was, before)
+			}
 			if (after != before) != rotated {
 				t.Errorf("%s, then %s", before, after)
 			}

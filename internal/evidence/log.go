@@ -244,7 +244,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 		r := &batch[i]
 		r.Sequence, r.Time, r.Program = b.size, now, l.program
 		if r.Alive != nil {
-			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom}
+			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom, NotTaken: r.Alive.NotTaken}
 		}
 		if r.Promise = nil; r.namesPromise() {
 			r.Promise = b.promise

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -90,10 +91,11 @@ func (v *verifier) takenOver(seq uint64, r *Record) {
 		from = before
 	}
 	v.points.gaps = append(v.points.gaps, pointGap{from: from.Add(-pointSlack), to: r.Time.Add(pointSlack)})
-	v.warn(Warning{
-		Record: &seq, Kind: WarnTaken, From: from, To: r.Time,
-		Text: fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as sites had it, site %s before others", stamp(from), stamp(r.Time), r.Alive.TakenFrom),
-	})
+	text := fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as sites had it, site %s before others", stamp(from), stamp(r.Time), r.Alive.TakenFrom)
+	if len(r.Alive.NotTaken) > 0 {
+		text += "; beside it lay what is not of it, so somebody else wrote there, or it went on in two ways: " + strings.Join(r.Alive.NotTaken, "; ")
+	}
+	v.warn(Warning{Record: &seq, Kind: WarnTaken, From: from, To: r.Time, Text: text})
 }
 
 // unmade warns of proofs of recovery points that no record made. It is no finding:

@@ -260,6 +260,20 @@ func (r *Repository) readEvidence(ctx context.Context, site Site, name string) (
 	return content, err
 }
 
+// ForgetEvidence has the catalog forget objects of evidence that are none of this
+// host's, and what of them waits. They stay where they lie.
+func (r *Repository) ForgetEvidence(names []string) error {
+	if err := r.mayWrite(); err != nil || len(names) == 0 {
+		return err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	if err := r.catalog.DropObjects(names); err != nil {
+		return fmt.Errorf("repository: forget %d objects of evidence: %w", len(names), err)
+	}
+	return nil
+}
+
 // LostEvidence returns what sites lack of the evidence and none can give the other.
 func (r *Repository) LostEvidence() ([]EvidenceObject, error) {
 	lost := map[string]EvidenceObject{}
