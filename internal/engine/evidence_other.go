@@ -139,12 +139,15 @@ func (f findings) Unwrap() []error { return f }
 // lookAtOther returns an error for an object that cannot be read, or that has
 // records of our log that are not ours.
 func (e *Engine) lookAtOther(ctx context.Context, site string, o repository.EvidenceObject) error {
-	known, err := e.repository.KnowsEvidence(o)
-	if err != nil || known {
+	known, right, err := e.repository.KnowsEvidence(site, o)
+	if err != nil || right {
 		return err
 	}
 	content, err := e.repository.ReadEvidence(ctx, site, o)
-	if err != nil || checkSegment(o.Log, o.First, o.Count, content) != nil {
+	if checkSegment(o.Log, o.First, o.Count, content) != nil {
+		if known {
+			return nil // told as a fault of the site
+		}
 		return err
 	}
 	return e.joinSegment(o.Log, o.First, o.Count, content)

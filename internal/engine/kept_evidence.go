@@ -58,8 +58,23 @@ func (e *Engine) keptAt(ctx context.Context, first string) (keptEvidence, error)
 	return kept, nil
 }
 
-func (k *keptEvidence) ask(ctx context.Context, site string) error {
-	objects, err := k.repository.EvidenceAt(ctx, site, "", 0)
+// keptBehind asks all sites what they keep of this host's log from a record on. Who
+// cannot be asked is left out.
+func (e *Engine) keptBehind(ctx context.Context, from uint64) keptEvidence {
+	kept := keptEvidence{Engine: e, pieces: map[string][]keptPiece{}}
+	for _, site := range e.cfg.SiteOrder {
+		if err := kept.askFor(ctx, site, logID(e.evidence), from); err != nil {
+			e.log.Warn("a site could not be asked whether it keeps more of the evidence than this host", "site", site, "error", err)
+		}
+	}
+	return kept
+}
+
+func (k *keptEvidence) ask(ctx context.Context, site string) error { return k.askFor(ctx, site, "", 0) }
+
+// askFor asks for one log from a record on, or with an empty one for all.
+func (k *keptEvidence) askFor(ctx context.Context, site, log string, from uint64) error {
+	objects, err := k.repository.EvidenceAt(ctx, site, log, from)
 	for _, o := range objects {
 		k.pieces[o.Log] = append(k.pieces[o.Log], keptPiece{o, site})
 	}
@@ -91,10 +106,10 @@ func (k keptEvidence) origin(ctx context.Context, id string) (string, error) {
 	return "", fmt.Errorf("evidence %s: %w: no object of it is evidence", id, evidence.ErrDamaged)
 }
 
-// envelopes yields the records of a log up to an end, in order, each from the
+// envelopes yields the records of a log from one up to an end, in order, each from the
 // site that has that end or, where that lacks them, from another; or all from one
 // site alone.
-func (k keptEvidence) envelopes(ctx context.Context, id string, head keptHead, alone string) iter.Seq2[[]byte, error] {
+func (k keptEvidence) envelopes(ctx context.Context, id string, from uint64, head keptHead, alone string) iter.Seq2[[]byte, error] {
 	pieces := slices.DeleteFunc(slices.Clone(k.pieces[id]), func(p keptPiece) bool { return alone != "" && p.site != alone })
 	rank := func(p keptPiece) int {
 		if p.site == head.site {
@@ -106,7 +121,7 @@ func (k keptEvidence) envelopes(ctx context.Context, id string, head keptHead, a
 	way := wayTo(pieces, head)
 	clear(k.used)
 	return func(yield func([]byte, error) bool) {
-		for next := uint64(0); next < head.size; {
+		for next := from; next < head.size; {
 			p, s, ok := k.pieceAt(ctx, pieces, way, next)
 			if !ok {
 				yield(nil, fmt.Errorf("%w: no site that could be asked has record %d", evidence.ErrDamaged, next))

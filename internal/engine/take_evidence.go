@@ -154,7 +154,7 @@ func (e *Engine) adopt(ctx context.Context, kept keptEvidence, id string, own ow
 			break
 		}
 		for _, alone := range append([]string{""}, e.cfg.SiteOrder...) {
-			err := e.evidence.Adopt(kept.envelopes(ctx, id, head, alone), head.checkpoint, own.others(head), e.by, own.keys...)
+			err := e.evidence.Adopt(kept.envelopes(ctx, id, 0, head, alone), head.checkpoint, own.others(head), e.by, own.keys...)
 			if err == nil {
 				e.notOurs = own.strange(head.size)
 			}

@@ -227,7 +227,8 @@ func (r *Repository) EvidenceAt(ctx context.Context, name, log string, from uint
 
 // ReadEvidence returns what a site holds of a run of records. Nothing is taken
 // from elsewhere: an object that the site does not have, or of which it has other
-// bytes than were once acknowledged, is an error that names it.
+// bytes than were once acknowledged, is an error that names it. Other bytes come with
+// the error.
 func (r *Repository) ReadEvidence(ctx context.Context, name string, o EvidenceObject) ([]byte, error) {
 	site, err := r.Site(name)
 	if err != nil {
@@ -236,13 +237,18 @@ func (r *Repository) ReadEvidence(ctx context.Context, name string, o EvidenceOb
 	return r.readEvidence(ctx, site, o.Name())
 }
 
-// KnowsEvidence reports whether the catalog knows a run of records.
-func (r *Repository) KnowsEvidence(o EvidenceObject) (bool, error) {
-	_, err := r.catalog.Object(o.Name())
+// KnowsEvidence reports whether the catalog knows a run of records, and whether a
+// site has it rightly as far as it knows.
+func (r *Repository) KnowsEvidence(site string, o EvidenceObject) (known, right bool, err error) {
+	_, err = r.catalog.Object(o.Name())
 	if errors.Is(err, catalog.ErrNotFound) {
-		return false, nil
+		return false, false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, false, err
+	}
+	lacks, err := r.lacksEvidence(site, o.Name())
+	return true, !lacks, err
 }
 
 func (r *Repository) readEvidence(ctx context.Context, site Site, name string) ([]byte, error) {
