@@ -148,15 +148,17 @@ func (f findings) Unwrap() []error { return f }
 // lookAtOther returns an error for an object that cannot be read, or that has
 // records of our log that are not ours.
 func (e *Engine) lookAtOther(ctx context.Context, site string, o repository.EvidenceObject) error {
-	known, err := e.repository.KnowsEvidence(o)
-	if err != nil || known {
+	known, right, err := e.repository.KnowsEvidence(site, o)
+	if err != nil || right {
 		return err
 	}
-	content, err := e.repository.ReadEvidence(ctx, site, o)
-	if err != nil {
+	content, err := e.repository.ReadAnyEvidence(ctx, site, o)
+	switch {
+	case err != nil && known:
+		return nil // on its way there, or told as a fault of the site
+	case err != nil:
 		return fmt.Errorf("%w: %w", errUnseen, err)
-	}
-	if checkSegment(o.Log, o.First, o.Count, content) != nil {
+	case checkSegment(o.Log, o.First, o.Count, content) != nil:
 		return nil // a comparison tells of what is none
 	}
 	return e.joinSegment(o.Log, o.First, o.Count, content)

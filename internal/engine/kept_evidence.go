@@ -56,8 +56,23 @@ func (e *Engine) keptAt(ctx context.Context, first string) (keptEvidence, error)
 	return kept, nil
 }
 
-func (k *keptEvidence) ask(ctx context.Context, site string) error {
-	objects, err := k.repository.EvidenceAt(ctx, site, "", 0)
+// keptBehind asks all sites what they keep of this host's log from a record on. Who
+// cannot be asked is left out.
+func (e *Engine) keptBehind(ctx context.Context, from uint64) keptEvidence {
+	kept := keptEvidence{Engine: e, pieces: map[string][]keptPiece{}}
+	for _, site := range e.cfg.SiteOrder {
+		if err := kept.askFor(ctx, site, logID(e.evidence), from); err != nil {
+			e.log.Warn("a site could not be asked whether it keeps more of the evidence than this host", "site", site, "error", err)
+		}
+	}
+	return kept
+}
+
+func (k *keptEvidence) ask(ctx context.Context, site string) error { return k.askFor(ctx, site, "", 0) }
+
+// askFor asks for one log from a record on, or with an empty one for all.
+func (k *keptEvidence) askFor(ctx context.Context, site, log string, from uint64) error {
+	objects, err := k.repository.EvidenceAt(ctx, site, log, from)
 	for _, o := range objects {
 		k.pieces[o.Log] = append(k.pieces[o.Log], keptPiece{o, site})
 	}

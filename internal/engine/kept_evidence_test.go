@@ -180,41 +180,6 @@ func TestNoSecondLogBeginsWhileASiteCannotBeAsked(t *testing.T) {
 	}
 }
 
-// A catalog that went back in time, as with a virtual machine, is found out, and
-// what sites have of the other history is not taken for ours.
-func TestTwoHistoriesAreFound(t *testing.T) {
-	w := lived(t)
-	w.shut(t)
-	old, err := os.ReadFile(filepath.Join(w.cfg.DataDir, "catalog.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.open(t)
-	w.take(t, "payments")
-	w.again(t)
-	w.sync(t)
-	w.shut(t)
-	if err := os.WriteFile(filepath.Join(w.cfg.DataDir, "catalog.db"), old, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w.open(t)
-	w.take(t, "accounts")
-	r, err := w.Sync(t.Context(), engine.SyncRequest{}, nil)
-	if err != nil && !errors.Is(err, engine.ErrDegraded) {
-		t.Fatal(err)
-	}
-	for _, s := range r {
-		if len(s.Problems) == 0 {
-			t.Errorf("site %s is in step: %+v", s.Site, s)
-		}
-	}
-	stop := w.serve(t)
-	w.until(t, "the other history is told", func(s engine.Status) bool {
-		return s.Degraded && strings.Contains(strings.Join(s.Reasons, "\n"), "Two histories")
-	})
-	stop()
-}
-
 // What every site loses of the evidence they get again from this host, also when
 // another key signs by now.
 func TestEvidenceThatAllSitesLostIsGivenAgain(t *testing.T) {

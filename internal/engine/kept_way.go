@@ -10,17 +10,17 @@ import (
 	"github.com/saypro/backupd/internal/evidence"
 )
 
-// straightWay follows the names of the runs back from an end to the first record:
-// the host that wrote them began each where it had ended the one before. It reads
-// none; ok is false when one is missing.
-func straightWay(pieces []keptPiece, head keptHead) (way []keptPiece, ok bool) {
+// straightWay follows the names of the runs back from an end to the first that has
+// what comes behind so many records: the host that wrote them began each where it had
+// ended the one before. It reads none; ok is false when one is missing.
+func straightWay(pieces []keptPiece, behind uint64, head keptHead) (way []keptPiece, ok bool) {
 	ends := map[uint64]keptPiece{}
 	for _, p := range pieces {
 		if have, ok := ends[p.end()]; !ok || p.site == head.site && have.site != head.site {
 			ends[p.end()] = p
 		}
 	}
-	for at := head.size; at > 0; {
+	for at := head.size; at > behind; {
 		p, ok := ends[at]
 		if !ok {
 			return nil, false

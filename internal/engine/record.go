@@ -203,6 +203,9 @@ func (e *Engine) takeUntakenNow(ctx context.Context) error {
 	if err == nil {
 		_, err = e.takeUntaken(ctx)
 	}
+	if err == nil {
+		err = e.regain(ctx)
+	}
 	if ctx.Err() == nil { // who had no time knows nothing of the log
 		e.untakenErr, e.untakenAt = err, e.clock.Now()
 	}

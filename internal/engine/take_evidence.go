@@ -188,7 +188,7 @@ func (e *Engine) adoptUpTo(ctx context.Context, kept keptEvidence, id string, ow
 	take := func(way []keptPiece) error {
 		return e.evidence.Adopt(kept.envelopes(ctx, way), head.checkpoint, own.others(head), e.by, own.keys...)
 	}
-	straight, ok := straightWay(kept.pieces[id], head)
+	straight, ok := straightWay(kept.pieces[id], 0, head)
 	err := fmt.Errorf("%w: some of it is missing", evidence.ErrDamaged)
 	if ok {
 		err = take(straight)

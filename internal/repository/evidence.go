@@ -247,13 +247,18 @@ func (r *Repository) ReadAnyEvidence(ctx context.Context, name string, o Evidenc
 	return readObject(ctx, site, o.Name(), maxEvidence)
 }
 
-// KnowsEvidence reports whether the catalog knows a run of records.
-func (r *Repository) KnowsEvidence(o EvidenceObject) (bool, error) {
-	_, err := r.catalog.Object(o.Name())
+// KnowsEvidence reports whether the catalog knows a run of records, and whether a
+// site has it rightly as far as it knows.
+func (r *Repository) KnowsEvidence(site string, o EvidenceObject) (known, right bool, err error) {
+	_, err = r.catalog.Object(o.Name())
 	if errors.Is(err, catalog.ErrNotFound) {
-		return false, nil
+		return false, false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, false, err
+	}
+	lacks, err := r.lacksEvidence(site, o.Name())
+	return true, !lacks, err
 }
 
 func (r *Repository) readEvidence(ctx context.Context, site Site, name string) ([]byte, error) {
