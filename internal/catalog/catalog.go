@@ -58,11 +58,12 @@ var (
 	bucketEvidenceTree  = []byte("evidencetree")  // index in the order of tlog → hash
 	bucketEvidenceFound = []byte("evidencefound") // act \0 function \0 time sequence → nothing
 	bucketEvidenceOpen  = []byte("evidenceopen")  // sequence → nothing, of intents without a result
+	bucketUntold        = []byte("untold")        // sequence → an act that is yet to be put on record
 
 	allBuckets = [][]byte{
 		bucketMeta, bucketPacks, bucketPackNames, bucketChunks, bucketCondemned, bucketLost, bucketOutbox, bucketSpooled,
 		bucketFaults, bucketCopies, bucketObjects, bucketNeeds, bucketManifests, bucketSnapshots, bucketPoints, bucketRuns, bucketProofs,
-		bucketTraffic, bucketHolds, bucketSuspects, bucketStrays, bucketEvidence, bucketEvidenceTree, bucketEvidenceFound, bucketEvidenceOpen,
+		bucketTraffic, bucketHolds, bucketSuspects, bucketStrays, bucketEvidence, bucketEvidenceTree, bucketEvidenceFound, bucketEvidenceOpen, bucketUntold,
 	}
 )
 

@@ -30,6 +30,20 @@ func (e *Engine) BusyWitness(patience time.Duration) (release func()) {
 	return func() { e.witness = witnessPatience; <-e.telling }
 }
 
+// KeepUntoldTwice keeps an act that could not be put on record, or only its intent,
+// as if the program ended when it was recorded later, and before that was noted.
+func (e *Engine) KeepUntoldTwice(t *testing.T, intent *uint64, begun, ended evidence.Record) {
+	t.Helper()
+	e.keepUntold(untold{Intent: intent, Begun: begun, Ended: ended}, e.clock.Now())
+	_, act, err := e.catalog.FirstUntold()
+	if err == nil {
+		err = e.catalog.AddUntold(act)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // CloseDays closes the days that are over, as the service does.
 func (e *Engine) CloseDays(t *testing.T) {
 	t.Helper()

@@ -36,7 +36,7 @@ func (e *Engine) keepEvidence(ctx context.Context) {
 	var since, looked time.Time // when something was first found to wait, when others were looked for
 	for {
 		now := e.clock.Now()
-		err := errors.Join(e.tellLate(ctx), e.closeDays(ctx), e.tellHeld(ctx))
+		err := errors.Join(e.tellKept(ctx), e.tellLate(ctx), e.closeDays(ctx), e.tellHeld(ctx))
 		end, endErr := e.published()
 		err = errors.Join(err, endErr)
 		waiting := endErr == nil && end < e.evidence.Size()
@@ -211,7 +211,7 @@ func (e *Engine) leaveEvidence() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveAtMost)
 	defer cancel()
-	err := e.tellLate(ctx)
+	err := errors.Join(e.tellKept(ctx), e.tellLate(ctx))
 	names, publishErr := e.publish(ctx)
 	if err = errors.Join(err, publishErr); err != nil || len(names) == 0 {
 		return err

@@ -37,6 +37,7 @@ func (e *Engine) actor(ctx context.Context) string {
 // record is told in the result; a failure to record is one of the act. Only what
 // guards the data itself does not wait for its witness: see [goesOn].
 func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func() (evidence.Record, error)) error {
+	begun := e.clock.Now()
 	seq, unrecorded := e.intend(ctx, intent)
 	if unrecorded != nil {
 		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
@@ -51,10 +52,14 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	if unrecorded != nil {
 		intent.Late = unrecorded.Error()
 		if seq, unrecorded = e.intend(ctx, intent); unrecorded != nil {
+			e.keepUntold(untold{Begun: intent, Ended: result}, begun)
 			return notOnRecord(intent.Act, err, unrecorded)
 		}
 	}
 	if recordErr := e.evidence.End(seq, result); recordErr != nil {
+		if goesOn(intent.Act) {
+			e.keepUntold(untold{Intent: &seq, Begun: intent, Ended: result}, begun)
+		}
 		err = notOnRecord(intent.Act, err, fmt.Errorf("record the result of a %s: %w", intent.Act, recordErr))
 	}
 	e.told(result)
@@ -143,7 +148,8 @@ func (e *Engine) told(r evidence.Record) {
 	}
 }
 
-// tellPolicy records the objectives in force, unless the log says so already.
+// tellPolicy records the objectives in force, unless the log says so already, and
+// what could not be recorded when it was done.
 // It comes before the first thing that an engine records, and not when the
 // engine is opened: whoever only looks changes nothing, and a log that is to be
 // read back from a site must be empty until then.
@@ -155,9 +161,12 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if e.policyTold {
-		return nil
+		return e.tellUntold()
 	}
 	if err := e.takeUntakenNow(ctx); err != nil {
+		return err
+	}
+	if err := e.tellUntold(); err != nil {
 		return err
 	}
 	if err := e.endCutShort(); err != nil {
