@@ -61,7 +61,7 @@ audit will ask about them. No service may run for these two.`,
 			}
 			key, err := a.evidenceKey(cmd.Context(), rotate, startOver, newLog)
 			return a.answer(something(key, key.Public != ""), err, func() error {
-				if err != nil {
+				if key.Public == "" {
 					return nil
 				}
 				return a.showEvidenceKey(key)

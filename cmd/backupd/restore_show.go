@@ -66,12 +66,14 @@ func (a *app) expectedTime(p restore.Plan) string {
 	return span + ", " + basis
 }
 
-// showRestored says what a restore has done, or how far it came.
-func (a *app) showRestored(r restore.Result, done bool) error {
+// showRestored says what a restore has done, or how far it came. One that is not
+// on record was done all the same.
+func (a *app) showRestored(r restore.Result, err error) error {
 	if r.Function == "" {
 		return nil // nothing was begun
 	}
 	var b strings.Builder
+	done := err == nil || r.Unrecorded != "" && exitStatus(err) == statusDegraded
 	if done {
 		fmt.Fprintf(&b, "%s is restored into %s in %s\n\n", a.style.Bold(r.Function), a.style.Bold(r.To), show.Seconds(r.DurationSeconds))
 	} else {
@@ -97,7 +99,11 @@ func (a *app) showRestored(r restore.Result, done bool) error {
 		fmt.Fprintf(&b, "  kept            the database that was replaced, as %s; drop it when it is no longer needed\n", a.style.Bold(r.KeptDatabase))
 	}
 	a.showRestoredDetails(&b, r)
-	_, err := fmt.Fprint(a.stdout, b.String())
+	if done && r.Unrecorded != "" {
+		fmt.Fprintf(&b, "  %s   the database is complete and can be used, but nothing says yet, for an auditor to check, that it was restored;\n"+
+			"                  that is put on record as soon as something can be. Why, and what to do, is said below\n", a.style.Warn("NOT ON RECORD"))
+	}
+	_, err = fmt.Fprint(a.stdout, b.String())
 	return err
 }
 

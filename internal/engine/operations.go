@@ -139,6 +139,9 @@ func (e *Engine) Restore(ctx context.Context, req restore.Request, report progre
 		return restore.Result{}, err
 	}
 	result, err := e.restoreOnRecord(ctx, req, report)
+	if errors.Is(err, errUnrecorded) {
+		result.Unrecorded = err.Error()
+	}
 	return result, asUsage(err)
 }
 
@@ -163,6 +166,9 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 	chosen, sites, err := e.toProve(&req)
 	if err != nil {
 		return nil, err
+	}
+	if err := e.voice(); err != nil {
+		return nil, fmt.Errorf("nothing is proven without being on record: %w", err)
 	}
 	e.sweepScratch(ctx)
 	var results []verify.Result

@@ -73,7 +73,8 @@ var errUnrecorded = fmt.Errorf("%w: it is not on record", ErrDegraded)
 // recorded. What failed stays a failure.
 func notOnRecord(act evidence.Act, err, why error) error {
 	if err == nil && goesOn(act) {
-		return fmt.Errorf("%w: %w", errUnrecorded, why)
+		// Of what kind the reason is says nothing of the act, which was done.
+		return fmt.Errorf("%w: %s", errUnrecorded, why.Error())
 	}
 	return errors.Join(err, why)
 }
@@ -162,6 +163,9 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 	}
 	if e.policyTold {
 		return e.tellUntold()
+	}
+	if err := e.voice(); err != nil {
+		return err
 	}
 	if err := e.takeUntakenNow(ctx); err != nil {
 		return err
