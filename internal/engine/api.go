@@ -136,6 +136,9 @@ const (
 	StateGood = "good"
 	// StateDamaged: the last proof from the site found a difference.
 	StateDamaged = "damaged"
+	// StateUnsound: the last proof from the site restored the copy whole, and a
+	// check of the function's own failed on it.
+	StateUnsound = "unsound"
 	// StateLate: the exposure exceeds the RPO.
 	StateLate = "late"
 	// StateUnknown: there is no recovery point to count from.

@@ -264,6 +264,9 @@ func (e *Engine) proofOutcome(r verify.Result, err error) error {
 	switch {
 	case err != nil:
 		return asUsage(err)
+	case r.OwnCheckFailed():
+		return fmt.Errorf("function %s at site %s: %w: snapshot %s is restored whole to %s, and a check of the function's own failed on it: %s",
+			r.Function, r.Site, ErrDifference, r.Snapshot, r.Level, r.Unmet())
 	case r.Difference:
 		return fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
 			r.Function, r.Site, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())
