@@ -46,7 +46,7 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n", a.style.Bold(x.ID), a.drillState(x.State))
 	table := show.Table{Head: []string{"  FUNCTION", "LEVEL", ">LOST", ">RPO", ">WAITED", ">RESTORED AND PROVEN", ">RTO", "VERDICT"}}
-	for _, s := range x.Steps {
+	for _, s := range drill.Judged(x.Steps) {
 		if drill.Restores(s) {
 			table.Row("  "+s.Function, s.Level, show.Seconds(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Seconds(s.WaitedSeconds),
 				show.Seconds(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
@@ -75,6 +75,9 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	}
 	if x.Review != "" {
 		fmt.Fprintf(&b, "  review, to be completed by people: %s\n", x.Review)
+	}
+	if x.ReviewStale {
+		fmt.Fprintf(&b, "  %s\n", a.style.Warn("That draft is older than what is recorded now, and is left alone: 'backupd drill report "+x.ID+" -o FILE' drafts it anew."))
 	}
 	if _, err := fmt.Fprint(a.stdout, b.String()); err != nil {
 		return err

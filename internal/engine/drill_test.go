@@ -125,6 +125,9 @@ func TestFullScale(t *testing.T) {
 	if left, err := os.ReadFile(x.Review); err != nil || string(left) != string(page) {
 		t.Errorf("the review was written over: %v", err)
 	}
+	if !x.ReviewStale {
+		t.Error("it is not said that the draft of the review is older")
+	}
 	if _, err := w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte("steps: {restore-payments: {took: 1s}}\n")}); !errors.Is(err, engine.ErrUsage) {
 		t.Errorf("people changed what was measured: %v", err)
 	}

@@ -66,7 +66,7 @@ func drillPageOf(d Drill) drillPage {
 	out := drillPage{Drill: d}
 	people, missing := 0.0, 0
 	for _, s := range d.Steps {
-		if s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != "" {
+		if restores(s) {
 			out.Restored = append(out.Restored, s)
 			continue
 		}
