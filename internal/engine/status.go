@@ -274,11 +274,11 @@ func reasons(f config.Function, s FunctionStatus, sites []string, now time.Time)
 			out = append(out, fmt.Sprintf("site %s: the recovery point of %s lies ahead of the clock, so its age is not known",
 				name, at.RecoveryPoint.Format(time.RFC3339)))
 		}
-		switch p := at.Proof; {
-		case at.State == StateUnsound:
+		switch p := at.Proof; at.State {
+		case StateUnsound:
 			out = append(out, fmt.Sprintf("a check of the function's own failed on snapshot %s, restored from site %s: %s; the copy is whole (%s) and can be restored: "+
 				"the data in the source does not hold, or the check is wrong, as docs/operations.md says", p.Snapshot, name, p.Error, p.Level))
-		case at.State == StateDamaged:
+		case StateDamaged:
 			out = append(out, fmt.Sprintf("site %s is damaged: a proof found a difference in snapshot %s: %s; restore from another site, "+
 				"and mend this one as docs/operations.md says", name, p.Snapshot, p.Error))
 		}
