@@ -64,7 +64,7 @@ out.`,
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
 	f.BoolVar(&req.Cold, "cold", false, "prove as if this host were lost: empty, no catalog, another key")
 	f.StringVar(&identity, "identity", "", "with --cold: the escrow's identity `FILE`, - for standard input")
-	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6 (default what is configured for the function)")
+	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6; L7 is --cold (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
 	complete(cmd, "snapshot")
 	complete(cmd, "seed")

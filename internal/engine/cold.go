@@ -95,9 +95,9 @@ func (e *Engine) coldStart(ctx context.Context, f config.Function, site string, 
 		err = fmt.Errorf("%w: site %s holds no recovery point of %s", ErrUsage, site, f.Name)
 	}
 	if err != nil {
-		return verify.Result{Function: f.Name, Site: site, RequestedLevel: "L7", Error: err.Error()}, err
+		return verify.Result{Function: f.Name, Site: site, RequestedLevel: coldLevel, Error: err.Error()}, err
 	}
-	req := verify.Request{Function: f.Name, From: site, Snapshot: newest, Level: "L7", Selection: why}
+	req := verify.Request{Function: f.Name, From: site, Snapshot: newest, Level: coldLevel, Selection: why}
 	return e.attestProof(ctx, req, func() (verify.Result, error) { return e.coldProof(ctx, f, req, key, scheduled, report) })
 }
 

@@ -237,8 +237,8 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 	if err := req.checkSelect(); err != nil {
 		return nil, nil, err
 	}
-	if req.Level != "" && !slices.Contains(verify.Levels, req.Level) {
-		return nil, nil, fmt.Errorf("%w: level %q; there are %v", ErrUsage, req.Level, verify.Levels)
+	if err := req.checkLevel(); err != nil {
+		return nil, nil, err
 	}
 	chosen, err := e.chosen(req.Functions)
 	if err != nil {

@@ -81,7 +81,7 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 	}}
 	markDrill(ctx, intent)
 	kind := aProof
-	if req.Level == "L7" {
+	if req.Level == coldLevel {
 		kind = aColdStart
 	}
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
