@@ -179,14 +179,29 @@ func (c *checker) escrow() {
 
 const escrowSubject = "escrow"
 
+const neverTested = "never tested"
+
+// openedAt are the sites that identities opened when they were tested.
+func openedAt(t repository.EscrowTest) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(t.Sites)) {
+		if t.Sites[name].Passed {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // EscrowFinding says when the escrow was tested, and what is wrong with that.
 // It is advice: whether an identity that is kept elsewhere opens anything is
 // not known here.
 func EscrowFinding(tests []repository.EscrowTest, now time.Time) Finding {
-	f := Finding{OK: true, Group: "keys", Subject: escrowSubject, Detail: "never tested", Hint: strings.Join(escrowWarnings(tests, now), "\n")}
+	f := Finding{OK: true, Group: "keys", Subject: escrowSubject, Detail: neverTested, Hint: strings.Join(escrowWarnings(tests, now), "\n")}
 	for _, t := range tests {
-		if t.Passed {
-			f.Detail = fmt.Sprintf("tested on %s: %s opens every site", t.At.UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "))
+		switch opened := openedAt(t); {
+		case t.Passed:
+			f.Detail = fmt.Sprintf("tested on %s: %s opens every site", t.Since().UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "))
+		case f.Detail == neverTested && len(opened) > 0:
+			f.Detail = fmt.Sprintf("tested on %s: %s opens %s", t.Since().UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "), strings.Join(opened, ", "))
 		}
 	}
 	return f

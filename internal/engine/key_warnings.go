@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,12 +48,18 @@ func fewerRecipients(key string, n, wanted int) string {
 		"open it; 'backupd key add --recipient age1…' wraps it for them", key, n, wanted)
 }
 
+func tested(s repository.EscrowSite) bool { return s.Passed }
+
 // escrowWarnings says what is wrong with the tests of the escrow.
 func escrowWarnings(tests []repository.EscrowTest, now time.Time) (out []string) {
-	var passed time.Time
+	var passed, some time.Time
+	var partly repository.EscrowTest
 	for _, t := range tests {
-		if t.Passed && t.At.After(passed) {
-			passed = t.At
+		switch since := t.Since(); {
+		case t.Passed && since.After(passed):
+			passed = since
+		case !t.Passed && len(t.Untested) > 0 && since.After(some) && slices.ContainsFunc(slices.Collect(maps.Values(t.Sites)), tested):
+			some, partly = since, t
 		}
 		if t.Passed {
 			continue
@@ -65,6 +73,8 @@ func escrowWarnings(tests []repository.EscrowTest, now time.Time) (out []string)
 	}
 	const how = "; run 'backupd key escrow-test --identity FILE' with the file that is kept away from this host"
 	switch age := now.Sub(passed); {
+	case passed.IsZero() && !some.IsZero():
+		out = append(out, fmt.Sprintf("the escrow %s was never tried at %s%s", strings.Join(partly.Recipients, ", "), plural(len(partly.Untested), "site")+" ("+strings.Join(partly.Untested, ", ")+")", how))
 	case passed.IsZero():
 		out = append(out, "the escrow was never tested: nobody knows whether it opens anything"+how)
 	case age > escrowTestEvery:
