@@ -126,6 +126,9 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	if f.Running != "" {
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
 	}
+	for _, what := range f.Unwatched {
+		fmt.Fprintf(b, "  suspicion %s: %s\n", a.style.Warn("not known yet"), show.Text(what))
+	}
 	for _, reason := range f.Reasons {
 		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
 	}

@@ -133,6 +133,9 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 		return out, err
 	}
 	out.Reasons = append(out.Reasons, wrong...)
+	if out.Unwatched, err = e.unwatched(f); err != nil {
+		return out, err
+	}
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}
