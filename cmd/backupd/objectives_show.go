@@ -173,6 +173,10 @@ func (a *app) showOutlook(b *strings.Builder, o engine.Outlook, now time.Time) {
 	fmt.Fprintf(b, "  plan     %s\n", show.Text(o.Interval))
 	fmt.Fprintf(b, "  durable  %s\n", a.development(o.Durable))
 	for _, r := range o.Restore {
+		if r.Unknown {
+			fmt.Fprintf(b, "  restore  from %s: %s: %s\n", r.Site, a.style.Warn("unknown"), r.Basis)
+			continue
+		}
 		how := "measured: " + r.Basis + ", " + show.Ago(r.At, now)
 		if !r.Measured {
 			how = r.Basis
