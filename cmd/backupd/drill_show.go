@@ -48,8 +48,8 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	table := show.Table{Head: []string{"  FUNCTION", "LEVEL", ">LOST", ">RPO", ">WAITED", ">RESTORED AND PROVEN", ">RTO", "VERDICT"}}
 	for _, s := range drill.Judged(x.Steps) {
 		if drill.Restores(s) {
-			table.Row("  "+s.Function, s.Level, show.Seconds(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Seconds(s.WaitedSeconds),
-				show.Seconds(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
+			table.Row("  "+s.Function, s.Level, show.Taken(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Taken(s.WaitedSeconds),
+				show.Taken(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
 		}
 	}
 	if !table.Empty() {

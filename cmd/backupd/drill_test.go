@@ -89,7 +89,7 @@ func words(line string) (out []string) {
 
 func TestReportFormat(t *testing.T) {
 	for _, c := range []struct{ format, out, want string }{
-		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
+		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"", "a.HTML", "html"}, {"", "a.docx", ""}, {"md", "a.docx", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
 	} {
 		got, err := reviewFormat(c.format, c.out)
 		if got != c.want || (err == nil) != (c.want != "") {

@@ -71,7 +71,7 @@ verified first, with the key that the auditor was given.`,
 	f.StringVar(&flags.month, "month", "", "the period is this `MONTH`, 2026-10")
 	f.StringVar(&flags.quarter, "quarter", "", "the period is this `QUARTER`, 2026-Q3")
 	f.StringVar(&flags.proof, "proof", "", "one proof: the number of its `RECORD` in the evidence log")
-	f.StringVar(&flags.format, "format", "", "`FORMAT`: html, pdf or json (default as the file is called, else html)")
+	f.StringVar(&flags.format, "format", "", "`FORMAT`: html, pdf or json (default as the file is called; html on standard output)")
 	f.StringVarP(&flags.output, "output", "o", "", "the `FILE` to write; - is standard output")
 	f.StringVar(&flags.bundle, "bundle", "", "read the records from this `FILE`, made by 'backupd audit bundle'")
 	f.StringVar(&flags.key, "key", "", "verify the bundle with this verifier key, or the one in this `FILE`")
@@ -127,10 +127,14 @@ func reportForm(f reportFlags) (string, error) {
 		}
 		return f.format, nil
 	}
-	if ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(f.output)), "."); slices.Contains(report.Formats, ext) {
+	switch ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(f.output)), "."); {
+	case slices.Contains(report.Formats, ext):
 		return ext, nil
+	case ext == "htm" || f.output == "-":
+		return report.FormatHTML, nil
+	default:
+		return "", fmt.Errorf("-o %s: in which form? Call the file .%s, or say it with --format", f.output, strings.Join(report.Formats, ", ."))
 	}
-	return report.FormatHTML, nil
 }
 
 // writeReport lets whoever has the records write the report.

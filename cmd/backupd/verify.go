@@ -129,7 +129,7 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	case !r.Passed:
 		verdict = a.style.Bad("NOT PROVEN") + ", " + reached(r)
 	}
-	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Seconds(r.DurationSeconds))
+	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Taken(r.DurationSeconds))
 	if r.Snapshot != "" {
 		fmt.Fprintf(b, "  recovery point   %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
 	}
@@ -205,7 +205,7 @@ func phases(seconds map[string]float64) string {
 	})
 	parts := make([]string, len(names))
 	for i, name := range names {
-		parts[i] = name + " " + show.Seconds(seconds[name])
+		parts[i] = name + " " + show.Taken(seconds[name])
 	}
 	return strings.Join(parts, ", ")
 }

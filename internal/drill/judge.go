@@ -116,11 +116,21 @@ func JudgeRestore(s *evidence.DrillStep) {
 	}
 }
 
-// span writes seconds as people do, to the tenth below a minute.
+// span writes seconds as people do, to the tenth below a minute, rounded up as in
+// reports.
 func span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
+	unit := time.Second
 	if d > -time.Minute && d < time.Minute {
-		return d.Round(100 * time.Millisecond).String()
+		unit = 100 * time.Millisecond
 	}
-	return Span(d.Round(time.Second))
+	if cut := d.Truncate(unit); cut < d-time.Microsecond {
+		d = cut + unit
+	} else {
+		d = cut
+	}
+	if unit == time.Second {
+		return Span(d)
+	}
+	return d.String()
 }

@@ -76,6 +76,22 @@ func (c *checker) advise(section string) {
 // site is away.
 const lowSpace = 1 << 30
 
+// noSpace is less than what a capture needs: a pack at each of its stages, and the
+// catalog beside it.
+const noSpace = 128 << 20
+
+// room says whether so much free space is enough, and what to do when it is not
+// much.
+func room(free int64) (ok bool, hint string) {
+	switch {
+	case free < noSpace:
+		return false, "nothing can be captured here: make room, or give data_dir a disk of its own"
+	case free < lowSpace:
+		return true, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed"
+	}
+	return true, ""
+}
+
 func (c *checker) data() {
 	const group = "data"
 	dir := c.cfg.DataDir
@@ -94,11 +110,8 @@ func (c *checker) data() {
 	if there != dir {
 		detail = fmt.Sprintf("not there yet: 'backupd init' makes it in %s; %d MiB free", there, free>>20)
 	}
-	if free < lowSpace {
-		c.good(group, dir, detail, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed")
-	} else {
-		c.good(group, dir, detail, "")
-	}
+	ok, hint := room(free)
+	c.findings = append(c.findings, Finding{OK: ok, Group: group, Subject: dir, Detail: detail, Hint: hint})
 	c.spool(free)
 }
 

@@ -22,6 +22,7 @@ func ifLost(identityFile string) string {
 // keyWarnings says what of the keys may end in that. wanted is how many
 // recipients the configuration names, the daemon included.
 func keyWarnings(keys []repository.KeyInfo, wanted int) (out []string) {
+	var few []string
 	for _, k := range keys {
 		n := k.Recipients()
 		switch {
@@ -33,8 +34,15 @@ func keyWarnings(keys []repository.KeyInfo, wanted int) (out []string) {
 		case n < wanted:
 			out = append(out, fewerRecipients(k.ID, n, wanted))
 		case n < 3:
-			out = append(out, fmt.Sprintf("only one identity besides this host's opens key %s: %s", k.ID, addSecond))
+			few = append(few, k.ID)
 		}
+	}
+	if len(few) > 0 { // said once, however often a key was made anew
+		what := "key "
+		if len(few) > 1 {
+			what = "the keys "
+		}
+		out = append(out, "only one identity besides this host's opens "+what+strings.Join(few, ", ")+": "+addSecond)
 	}
 	return out
 }

@@ -64,7 +64,11 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 			return s, err
 		}
 		for _, site := range s.Sites {
-			if site.Error != "" {
+			switch {
+			case site.Error == "":
+			case site.State == repository.SiteHeldUp:
+				f.Reasons = append(f.Reasons, fmt.Sprintf("copies for site %s wait on this host: %s", site.Site, site.Error))
+			default:
 				f.Reasons = append(f.Reasons, fmt.Sprintf("site %s does not take copies: %s", site.Site, site.Error))
 			}
 		}

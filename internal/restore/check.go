@@ -95,9 +95,12 @@ func (l *Loader) ofChosen(d postgres.Difference) bool {
 	return false
 }
 
+// StructureCheck begins the name of each comparison of all objects of one kind.
+const StructureCheck = "structure: "
+
 // kindCheck judges all objects of one kind.
 func kindCheck(kind string, count int, differing []postgres.Difference) Check {
-	c := Check{Name: "structure: " + kind, Level: "L4", Passed: len(differing) == 0}
+	c := Check{Name: StructureCheck + kind, Level: "L4", Passed: len(differing) == 0}
 	if c.Passed {
 		c.Detail = fmt.Sprintf("%d equal", count)
 		return c
