@@ -19,6 +19,12 @@ func (a *app) showRun(s *drill.Scenario, x *drill.Exercise) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", a.style.Bold(s.Title), strings.TrimSpace(s.Situation))
+	for _, objective := range x.Objectives {
+		fmt.Fprintf(&b, "  %s\n", objective)
+	}
+	if len(x.Objectives) > 0 {
+		b.WriteByte('\n')
+	}
 	for _, r := range s.Roles {
 		fmt.Fprintf(&b, "  %s %s\n", a.style.Bold(r.Role), r.Does)
 	}
