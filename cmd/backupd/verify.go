@@ -123,7 +123,7 @@ func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	verdict := a.style.Good(r.Level + " passed")
 	switch {
 	case r.OwnCheckFailed():
-		verdict = a.style.Bad("CHECK FAILED") + ", " + reached(r) + ": the copy is whole, a check of the function's own does not hold"
+		verdict = a.style.Bad("CHECK FAILED") + " on a copy that is whole, " + reached(r)
 	case r.Difference:
 		verdict = a.style.Bad("DIFFERENT") + ", " + reached(r)
 	case !r.Passed:

@@ -116,12 +116,15 @@ func JudgeRestore(s *evidence.DrillStep) {
 	}
 }
 
-// span writes seconds as people do, to the tenth below a minute, rounded up as in
-// reports.
+// span writes seconds as people do, to the tenth below a minute and to the
+// millisecond below a second, rounded up as in reports.
 func span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	unit := time.Second
-	if d > -time.Minute && d < time.Minute {
+	switch abs := d.Abs(); {
+	case abs < time.Second:
+		unit = time.Millisecond
+	case abs < time.Minute:
 		unit = 100 * time.Millisecond
 	}
 	if cut := d.Truncate(unit); cut < d-time.Microsecond {
