@@ -20,9 +20,7 @@ func openEvidence(cfg *config.Config, cat *catalog.Catalog, o Options) (*evidenc
 	if err == nil {
 		return log, nil
 	}
-	err = explainKeyFile(err)
-	o.Log.Error("nothing can be put on record; snapshots and restores go on without it, and nothing else does", "error", err)
-	return evidence.OpenMute(evidenceOptions(cat, o), err)
+	return evidence.OpenMute(evidenceOptions(cat, o), explainKeyFile(err))
 }
 
 // voice returns why nothing can be put on record, nil when it can, after another

@@ -302,6 +302,13 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 			if _, err := w.Sweep(t.Context(), engine.SweepRequest{}, nil); !errors.Is(err, evidence.ErrMute) {
 				t.Errorf("swept without a record: %v", err)
 			}
+			id := w.status(t).Functions[1].Sites["cloud"].Snapshot
+			if _, err := w.Hold(t.Context(), engine.HoldRequest{Snapshot: id, Reason: "looked at"}); !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("held without a record: %v", err)
+			}
+			if points, err := w.Snapshots(t.Context(), "payments"); err != nil || points[0].Snapshot != id || points[0].Held != "" {
+				t.Errorf("it is held all the same: %+v, %v", points[0], err)
+			}
 			// What is on record can be read all the same.
 			if key, err := w.EvidenceKey(t.Context()); !errors.Is(err, engine.ErrDegraded) || key != known {
 				t.Errorf("the key: %+v, %v, want %+v", key, err, known)

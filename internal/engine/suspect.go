@@ -180,6 +180,9 @@ func (e *Engine) ClearSuspect(ctx context.Context, req ClearRequest) (SuspectPoi
 	if info.Cleared != "" {
 		return SuspectPoint{}, fmt.Errorf("%w: snapshot %s of %s was cleared already: %s", ErrUsage, info.ID, info.Function, info.Cleared)
 	}
+	if err := e.tellPolicy(ctx); err != nil {
+		return SuspectPoint{}, fmt.Errorf("nothing is judged to be fine without being on record: %w", err)
+	}
 	err = e.repository.Clear(ctx, info.ID, req.Reason)
 	if errors.Is(err, repository.ErrNotSuspect) {
 		return SuspectPoint{}, fmt.Errorf("%w: %w", ErrUsage, err)
