@@ -197,13 +197,16 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 // long, and others wait.
 const untakenRetry = 10 * time.Minute
 
-// takeUntakenNow takes over what a rebuild left to be taken over, unless that has
-// just failed.
+// takeUntakenNow takes over what is left to be taken over, unless that has just
+// failed.
 func (e *Engine) takeUntakenNow(ctx context.Context) error {
 	if since := e.clock.Now().Sub(e.untakenAt); e.untakenErr != nil && since >= 0 && since < untakenRetry {
 		return e.untakenErr
 	}
-	_, err := e.takeUntaken(ctx)
+	err := e.expectLeft(ctx)
+	if err == nil {
+		_, err = e.takeUntaken(ctx)
+	}
 	if ctx.Err() == nil { // who had no time knows nothing of the log
 		e.untakenErr, e.untakenAt = err, e.clock.Now()
 	}
