@@ -19,10 +19,10 @@ func newCheck(a *app) *cobra.Command {
 		Short:   "Look at everything the configuration depends on",
 		GroupID: groupSetup,
 		Long: `Check reads the configuration and looks at all that it names: the data
-directory, the keys (that of the evidence log, too), every site and source with the rights that are needed
-there, the programs of PostgreSQL, and the place for proofs; a service that runs
-is asked how the sites fare. A line each, and for what fails what to do about
-it. Nothing is changed.
+directory, the keys (that of the evidence log, too), every site and source with
+the rights that are needed there, the programs of PostgreSQL, and the place for
+proofs; a service that runs is asked how the sites fare. A line each, and for
+what fails what to do about it. Nothing is changed.
 
 Exit status 1 when anything is not as it must be, 2 when the configuration
 itself is wrong.`,

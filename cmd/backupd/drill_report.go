@@ -31,6 +31,9 @@ fill in.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			form, err := reviewFormat(format, out)
+			if err != nil && format == "" {
+				err = fmt.Errorf("%w, or say it with --format", err)
+			}
 			if err != nil {
 				return usageError(cmd, err)
 			}
@@ -83,7 +86,7 @@ func reviewFormat(format, out string) (string, error) {
 		if out == "" {
 			return "md", nil
 		}
-		return "", fmt.Errorf("%s: in which form? Call the file .html, .md or .json, or say it with --format", out)
+		return "", fmt.Errorf("%s: in which form? Call the file .html, .md or .json", out)
 	}
 	switch format {
 	case "md", "html", "json":

@@ -73,8 +73,12 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	for _, reason := range x.Reasons {
 		fmt.Fprintf(&b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
 	}
-	if x.Kind != drill.Tabletop && drill.PeopleSeconds(x.Steps) == 0 {
+	switch people := drill.PeopleSeconds(x.Steps); {
+	case x.Kind == drill.Tabletop:
+	case people == 0:
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("Machine time only: what people take is not in it. 'backupd drill record' adds it."))
+	default:
+		fmt.Fprintf(&b, "  people took %s besides; what is over its RTO together with that is a failure\n", show.Taken(people))
 	}
 	for _, text := range x.NotShown {
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("not shown: "+text))

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,7 +146,11 @@ func (a *app) writeReport(ctx context.Context, req report.Request, f reportFlags
 	}
 	file, err := os.CreateTemp(filepath.Dir(f.output), ".backupd-report-*")
 	if err != nil {
-		return nil, fmt.Errorf("write the report: %w", err)
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // of a name that nobody gave
+		}
+		return nil, fmt.Errorf("write the report %s: make a file in %s: %w", f.output, filepath.Dir(f.output), err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // gone by then, when all went well
 	out, err := a.makeReport(ctx, req, f, file)
@@ -210,6 +216,9 @@ func reportLine(out *reported) string {
 		return line + fmt.Sprintf("the proof of record %d: %s", *m.Proof, m.Finding)
 	}
 	line += fmt.Sprintf("%s to %s, %s", show.Time(m.From), show.Time(m.To), show.Plural(len(m.Verdicts), "function"))
+	if len(m.Verdicts)+m.Proofs+m.Failures == 0 {
+		return line + "; nothing is on record of that time"
+	}
 	n := map[report.Verdict]int{}
 	for _, v := range m.Verdicts {
 		n[v]++

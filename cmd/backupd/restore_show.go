@@ -77,7 +77,11 @@ func (a *app) showRestored(r restore.Result, err error) error {
 	if done {
 		fmt.Fprintf(&b, "%s is restored into %s in %s\n\n", a.style.Bold(r.Function), a.style.Bold(r.To), show.Taken(r.DurationSeconds))
 	} else {
-		fmt.Fprintf(&b, "%s was %s restored into %s\n\n", a.style.Bold(r.Function), a.style.Bad("NOT"), r.To)
+		fmt.Fprintf(&b, "%s was %s restored", a.style.Bold(r.Function), a.style.Bad("NOT"))
+		if r.To != "" {
+			fmt.Fprintf(&b, " into %s", r.To)
+		}
+		b.WriteString("\n\n")
 	}
 	if r.Snapshot != "" {
 		fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)

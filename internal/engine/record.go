@@ -40,11 +40,13 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	begun := e.clock.Now()
 	seq, unrecorded := e.intend(ctx, intent)
 	if unrecorded != nil {
-		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
 		if !goesOn(intent.Act) || ctx.Err() != nil {
-			return unrecorded
+			return notBegun(unrecorded)
 		}
-		e.log.Warn("it goes on without being on record; why is told with what comes of it", "act", intent.Act, "function", intent.Function)
+		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
+		if intent.Act == evidence.ActRestore { // which may take hours; a snapshot's end tells the same a moment later
+			e.log.Warn("it goes on without being on record; why is told with what comes of it", "act", intent.Act, "function", intent.Function)
+		}
 	}
 	result, err := work()
 	result.Act, result.Function, result.By = intent.Act, intent.Function, e.actor(ctx)
@@ -64,6 +66,11 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	}
 	e.told(result)
 	return err
+}
+
+// notBegun is what an act comes to whose intent could not be recorded.
+func notBegun(why error) error {
+	return fmt.Errorf("it was not begun, and nothing is changed: its intent could not be put on record: %w", why)
 }
 
 // errUnrecorded marks what was done, and is not on record.
