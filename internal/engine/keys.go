@@ -39,7 +39,7 @@ func (e *Engine) Keys(context.Context) (KeyList, error) {
 	if ownErr != nil {
 		out.Warnings = append(out.Warnings, ownErr.Error())
 	}
-	out.Warnings = append(out.Warnings, keyWarnings(out.Keys, len(own)+len(out.Escrow))...)
+	out.Warnings = append(out.Warnings, keyWarnings(out.Keys, distinct(out.Daemon, out.Escrow))...)
 	out.Warnings = append(out.Warnings, escrowWarnings(tests, e.clock.Now())...)
 	return out, nil
 }
@@ -255,4 +255,11 @@ func (e *Engine) testEscrow(ctx context.Context, req EscrowTestRequest, report p
 	}
 	slices.Sort(failed)
 	return out, fmt.Errorf("this identity does not open everything: %s", strings.Join(failed, "; "))
+}
+
+// distinct counts whoever is named in any of the lists.
+func distinct(lists ...[]string) int {
+	all := slices.Concat(lists...)
+	slices.Sort(all)
+	return len(slices.Compact(all))
 }
