@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,10 +32,10 @@ that are missing, acts without an end. They come first; with --strict they are 4
 `
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var req audit.Request
 	flags := pflag.NewFlagSet("backupd-audit", pflag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -58,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	req.File = flags.Arg(0)
-	v, err := audit.Check(req)
+	v, err := audit.Check(ctx, req)
 	if v != nil {
 		show := audit.Show
 		if *asJSON {

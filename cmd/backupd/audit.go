@@ -192,9 +192,9 @@ without an end. With --strict they end with status 4, too.`,
 		Example: `  backupd audit verify evidence.zip --key log.pub
   backupd audit verify evidence.zip --key log.pub --head checkpoint-of-june.txt`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, files []string) error {
+		RunE: func(cmd *cobra.Command, files []string) error {
 			req.File = files[0]
-			v, err := audit.Check(req)
+			v, err := audit.Check(cmd.Context(), req)
 			return a.answer(something(v, v != nil), asOurs(err), func() error {
 				if v == nil {
 					return nil

@@ -29,6 +29,7 @@ func newCatalog(a *app) *cobra.Command {
 }
 
 func newCatalogRebuild(a *app, from *string) *cobra.Command {
+	var req engine.RebuildRequest
 	cmd := &cobra.Command{
 		Use:   "rebuild --from SITE",
 		Short: "Make the catalog of an empty host from what one site holds",
@@ -41,7 +42,12 @@ Recovery points that the site cannot give back whole are named, with the tables
 that are lost and those that are not; then the exit status is 3. They are kept
 as damaged ones, of which whole tables can be restored. The other sites are
 compared object by object when the service runs next: what they lack is copied
-to them, and what only they have is taken over.`,
+to them, and what only they have is taken over.
+
+The evidence goes on where it ended at the sites. Which end of it is this host's
+is told by evidence.key_file, so put that back first. Where nothing tells, since
+the key is lost and the log has another key after it or lies there twice, say so
+with --evidence-key.`,
 		Example: `  backupd catalog rebuild --from cloud`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,10 +58,13 @@ to them, and what only they have is taken over.`,
 			if err != nil {
 				return err
 			}
-			out, err := engine.Rebuild(cmd.Context(), cfg, *from, a.engineOptions(), a.screen.Report)
+			req.From = *from
+			out, err := engine.RebuildAs(cmd.Context(), cfg, req, a.engineOptions(), a.screen.Report)
 			return a.answer(out, err, func() error { return a.showRebuilt(out) })
 		},
 	}
+	cmd.Flags().StringVar(&req.EvidenceKey, "evidence-key", "", "the `PUBLIC-KEY` by which you say which evidence is this host's, where nothing else tells")
+	complete(cmd, "evidence-key")
 	return cmd
 }
 

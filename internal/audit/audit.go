@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,7 @@ type Request struct {
 
 // Check checks a bundle. With an error that matches [ErrWrong] there is a
 // verification, unless the file is no bundle at all.
-func Check(req Request) (*evidence.Verification, error) {
+func Check(ctx context.Context, req Request) (*evidence.Verification, error) {
 	// A check makes much that lives shortly and ends soon: memory is cheaper here
 	// than time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
@@ -90,7 +91,7 @@ func Check(req Request) (*evidence.Verification, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a file", ErrUsage, req.File)
 	}
-	v, err := evidence.Verify(f, info.Size(), o)
+	v, err := evidence.Verify(ctx, f, info.Size(), o)
 	switch {
 	case errors.Is(err, evidence.ErrBundle), errors.Is(err, evidence.ErrEnvelope):
 		return nil, fmt.Errorf("%w: %s: %w", ErrWrong, req.File, err)
@@ -224,6 +225,8 @@ func showWarnings(b *strings.Builder, v *evidence.Verification) {
 		kind  evidence.WarningKind
 		title string
 	}{
+		{evidence.WarnUnchecked, "NOT CHECKED: checkpoints that you gave"},
+		{evidence.WarnUnpromised, "NOT SHOWN: what was promised when the period begins"},
 		{evidence.WarnSilence, "SILENCE: nothing was recorded"},
 		{evidence.WarnLowered, "LOWERED: less was promised than before"},
 		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},

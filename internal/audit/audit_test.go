@@ -131,7 +131,7 @@ func TestTheAuditorsProgram(t *testing.T) {
 
 func TestShown(t *testing.T) {
 	bundle, head, key := written(t)
-	v, err := audit.Check(audit.Request{File: bundle, Keys: []string{key}, Heads: []string{head}})
+	v, err := audit.Check(t.Context(), audit.Request{File: bundle, Keys: []string{key}, Heads: []string{head}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestAKeyIsTakenFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, given := range []string{key, file} {
-		if v, err := audit.Check(audit.Request{File: bundle, Keys: []string{given}}); err != nil || !v.OK {
+		if v, err := audit.Check(t.Context(), audit.Request{File: bundle, Keys: []string{given}}); err != nil || !v.OK {
 			t.Errorf("--key %s: %v", given, err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestAKeyIsTakenFromAFile(t *testing.T) {
 	for given, want := range map[string]string{
 		filepath.Join(dir, "gone"): "or a file whose last line it is", private: "the last line of the file", s.Private(): "or a file",
 	} {
-		_, err := audit.Check(audit.Request{File: bundle, Keys: []string{given}})
+		_, err := audit.Check(t.Context(), audit.Request{File: bundle, Keys: []string{given}})
 		if !errors.Is(err, audit.ErrUsage) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
 			t.Errorf("%v", err)
 		}

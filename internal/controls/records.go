@@ -43,12 +43,12 @@ func recordFaults() []fault {
 		{
 			id: "log-cut", expected: byAudit, naming: string(evidence.FoundHead),
 			planted: "the newest records are left out, and the bundle ends where a checkpoint of an earlier day did; somebody outside was given a later one",
-			try:     func(_ context.Context, c *replica) (finding, error) { return c.cutLog() },
+			try:     func(ctx context.Context, c *replica) (finding, error) { return c.cutLog(ctx) },
 		},
 		{
 			id: "service-silent", expected: byAudit, naming: "silence",
 			planted: "the service stood still for six hours and then went on as if nothing had been: nothing was recorded meanwhile, not even that it lives",
-			try: func(_ context.Context, c *replica) (finding, error) {
+			try: func(ctx context.Context, c *replica) (finding, error) {
 				l, err := c.newLife()
 				if err != nil {
 					return finding{}, err
@@ -60,7 +60,7 @@ func recordFaults() []fault {
 				if err := l.hours(2, true); err != nil {
 					return finding{}, err
 				}
-				return l.silence()
+				return l.silence(ctx)
 			},
 		},
 		{
@@ -190,14 +190,14 @@ func (l *life) bundle() ([]byte, error) {
 }
 
 // audit is the check of 'backupd audit verify'.
-func (l *life) audit(bundle []byte, heads ...[]byte) (*evidence.Verification, error) {
-	return evidence.Verify(bytes.NewReader(bundle), int64(len(bundle)), evidence.VerifyOptions{Keys: []evidence.PublicKey{l.PublicKey()}, Heads: heads})
+func (l *life) audit(ctx context.Context, bundle []byte, heads ...[]byte) (*evidence.Verification, error) {
+	return evidence.Verify(ctx, bytes.NewReader(bundle), int64(len(bundle)), evidence.VerifyOptions{Keys: []evidence.PublicKey{l.PublicKey()}, Heads: heads})
 }
 
 // sound makes sure that the bundle is found to be right before anything is done
 // to it.
-func (l *life) sound(bundle []byte) error {
-	v, err := l.audit(bundle)
+func (l *life) sound(ctx context.Context, bundle []byte) error {
+	v, err := l.audit(ctx, bundle)
 	if err == nil && !v.OK {
 		err = fmt.Errorf("the untouched bundle is found to be wrong: %s", findings(v))
 	}
@@ -222,7 +222,7 @@ func audited(v *evidence.Verification) finding {
 
 // tamperedBundle gives an auditor a bundle with other records.
 func tamperedBundle(change func(lines [][]byte, failed int) ([][]byte, error)) func(context.Context, *replica) (finding, error) {
-	return func(_ context.Context, c *replica) (finding, error) {
+	return func(ctx context.Context, c *replica) (finding, error) {
 		l, err := c.newLife()
 		if err != nil {
 			return finding{}, err
@@ -232,7 +232,7 @@ func tamperedBundle(change func(lines [][]byte, failed int) ([][]byte, error)) f
 		}
 		bundle, err := l.bundle()
 		if err == nil {
-			err = l.sound(bundle)
+			err = l.sound(ctx, bundle)
 		}
 		if err != nil {
 			return finding{}, err
@@ -241,7 +241,7 @@ func tamperedBundle(change func(lines [][]byte, failed int) ([][]byte, error)) f
 		if err != nil {
 			return finding{}, err
 		}
-		v, err := l.audit(spoilt)
+		v, err := l.audit(ctx, spoilt)
 		if err != nil {
 			return finding{}, err
 		}
@@ -330,7 +330,7 @@ func whitewashed(lines [][]byte, failed int) ([][]byte, error) {
 }
 
 // cutLog gives an auditor an older bundle than the checkpoint that they have.
-func (c *replica) cutLog() (finding, error) {
+func (c *replica) cutLog(ctx context.Context) (finding, error) {
 	l, err := c.newLife()
 	if err != nil {
 		return finding{}, err
@@ -340,7 +340,7 @@ func (c *replica) cutLog() (finding, error) {
 	}
 	older, err := l.bundle()
 	if err == nil {
-		err = errors.Join(l.sound(older), l.failedProof())
+		err = errors.Join(l.sound(ctx, older), l.failedProof())
 	}
 	if err != nil {
 		return finding{}, err
@@ -349,7 +349,7 @@ func (c *replica) cutLog() (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	v, err := l.audit(older, head)
+	v, err := l.audit(ctx, older, head)
 	if err != nil {
 		return finding{}, err
 	}
@@ -357,12 +357,12 @@ func (c *replica) cutLog() (finding, error) {
 }
 
 // silence looks whether an audit tells of a time without records.
-func (l *life) silence() (finding, error) {
+func (l *life) silence(ctx context.Context) (finding, error) {
 	bundle, err := l.bundle()
 	if err != nil {
 		return finding{}, err
 	}
-	v, err := l.audit(bundle)
+	v, err := l.audit(ctx, bundle)
 	if err != nil {
 		return finding{}, err
 	}

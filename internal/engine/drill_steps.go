@@ -122,5 +122,5 @@ func (run *exercise) auditAll(ctx context.Context) (v *evidence.Verification, er
 	if err != nil {
 		return nil, fmt.Errorf("audit the evidence: %w", err)
 	}
-	return evidence.Verify(file, info.Size(), evidence.VerifyOptions{Keys: []evidence.PublicKey{run.Engine.evidence.PublicKey()}})
+	return evidence.Verify(ctx, file, info.Size(), evidence.VerifyOptions{Keys: []evidence.PublicKey{run.Engine.evidence.PublicKey()}})
 }

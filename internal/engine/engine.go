@@ -84,6 +84,7 @@ type Engine struct {
 	urgent     atomic.Bool // something on record is not to wait
 	lateMu     sync.Mutex
 	daysClosed time.Time // today, when every day before is closed
+	notOurs    []string  // evidence that lay beside ours when that was taken over
 	heldTold   time.Time // when it was last looked what the sites hold of the log
 
 	mu      sync.Mutex

@@ -26,7 +26,7 @@ func (w *world) check(t *testing.T, keys ...string) *evidence.Verification {
 		}
 		o.Keys = append(o.Keys, k)
 	}
-	v, err := evidence.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), o)
+	v, err := evidence.Verify(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len()), o)
 	if err != nil {
 		t.Fatal(err)
 	}

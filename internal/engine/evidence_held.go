@@ -45,17 +45,33 @@ func (e *Engine) tellHeldNow(ctx context.Context) error {
 		return err
 	}
 	for _, site := range e.cfg.SiteOrder {
-		told := last[siteTo(site)]
-		if told.Anchor == nil {
-			told.Anchor = &evidence.Anchor{}
+		known := uint64(0)
+		if told := last[siteTo(site)]; told.Anchor != nil {
+			if known, err = e.nothingNewSince(told.Anchor.Size); err != nil {
+				return err
+			}
 		}
-		// The records of all sites of then are behind it, and say nothing new.
-		known := max(told.Anchor.Size, told.Sequence+uint64(len(e.cfg.SiteOrder)))
 		if err := e.tellHeldAt(ctx, site, known); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nothingNewSince returns up to where the log holds, from so many records on,
+// nothing but what sites were found to hold: another such record for that would
+// say nothing new, and call for one more.
+func (e *Engine) nothingNewSince(size uint64) (uint64, error) {
+	for r, err := range e.evidence.Records(size, e.evidence.Size()) {
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("evidence that sites hold: %w", err)
+		case r.Anchor == nil || r.Anchor.Kind() != evidence.AnchorSite:
+			return size, nil
+		}
+		size++
+	}
+	return size, nil
 }
 
 // tellHeldAt records what a site holds, if that is more than so many records.
@@ -64,11 +80,12 @@ func (e *Engine) tellHeldAt(ctx context.Context, site string, known uint64) erro
 	if err != nil || held.End <= known {
 		return err
 	}
+	before := e.evidence.PublicKey() // another may take its place meanwhile
 	signed, err := e.evidence.CheckpointAt(held.End)
 	if err != nil {
 		return fmt.Errorf("evidence that site %s holds: %w", site, err)
 	}
-	at, _, err := evidence.OpenCheckpoint(signed, e.evidence.PublicKey())
+	at, _, err := evidence.OpenCheckpoint(signed, before, e.evidence.PublicKey())
 	if err != nil {
 		return fmt.Errorf("evidence that site %s holds: %w", site, err)
 	}

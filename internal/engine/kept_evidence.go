@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -17,7 +15,10 @@ import (
 // logs. Any site may lack some, or have what is no evidence at all.
 type keptEvidence struct {
 	*Engine
+	first  string // site, which is preferred
 	pieces map[string][]keptPiece
+	// used are the objects at the first site that were yielded.
+	used map[string]bool
 	// unasked is why sites could not be asked; nil when all were.
 	unasked error
 }
@@ -30,20 +31,13 @@ type keptPiece struct {
 
 func (p keptPiece) end() uint64 { return p.First + uint64(p.Count) }
 
-// keptHead is where a log ends, as a site has it.
-type keptHead struct {
-	site       string
-	size       uint64
-	checkpoint []byte
-}
-
 // elsewherePatience is how long another site may take to tell what it keeps.
 const elsewherePatience = 30 * time.Second
 
 // keptAt asks a site, and then all others, what they keep. What the first has is
 // preferred; others that cannot be asked are left out, since any one site must do.
 func (e *Engine) keptAt(ctx context.Context, first string) (keptEvidence, error) {
-	kept := keptEvidence{Engine: e, pieces: map[string][]keptPiece{}}
+	kept := keptEvidence{Engine: e, first: first, pieces: map[string][]keptPiece{}, used: map[string]bool{}}
 	if err := kept.ask(ctx, first); err != nil {
 		return kept, err
 	}
@@ -73,7 +67,7 @@ func (k *keptEvidence) ask(ctx context.Context, site string) error {
 // read returns a run of records. What is none, or is not there, is told once and
 // passed over: it must not stand in the way of the same records elsewhere.
 func (k keptEvidence) read(ctx context.Context, p keptPiece) (evidence.Segment, bool) {
-	content, err := k.repository.ReadEvidence(ctx, p.site, p.EvidenceObject)
+	content, err := k.repository.ReadAnyEvidence(ctx, p.site, p.EvidenceObject)
 	if err == nil {
 		err = checkSegment(p.Log, p.First, p.Count, content)
 	}
@@ -83,41 +77,6 @@ func (k keptEvidence) read(ctx context.Context, p keptPiece) (evidence.Segment, 
 	}
 	s, err := evidence.ParseSegment(content)
 	return s, err == nil
-}
-
-// heads yields the ends of a log, the longest first.
-func (k keptEvidence) heads(ctx context.Context, id string) iter.Seq[keptHead] {
-	return func(yield func(keptHead) bool) {
-		// The first site stays the first of equals.
-		ordered := slices.Clone(k.pieces[id])
-		slices.SortStableFunc(ordered, func(a, b keptPiece) int { return cmp.Compare(b.end(), a.end()) })
-		var last keptHead
-		for _, p := range ordered {
-			s, ok := k.read(ctx, p)
-			if !ok || last.size == s.To && string(last.checkpoint) == string(s.Checkpoint) {
-				continue
-			}
-			last = keptHead{p.site, s.To, s.Checkpoint}
-			if !yield(last) {
-				return
-			}
-		}
-	}
-}
-
-// longest returns the log with the most records: without its key nothing else
-// tells which one was this host's.
-func (k keptEvidence) longest(ctx context.Context) (id string) {
-	most := uint64(0)
-	for of := range k.pieces {
-		for head := range k.heads(ctx, of) {
-			if head.size > most {
-				id, most = of, head.size
-			}
-			break
-		}
-	}
-	return id
 }
 
 // origin returns the name of a log.
@@ -130,80 +89,24 @@ func (k keptEvidence) origin(ctx context.Context, id string) (string, error) {
 	return "", fmt.Errorf("evidence %s: %w: no object of it is evidence", id, evidence.ErrDamaged)
 }
 
-// envelopes yields the records of a log up to an end, in order, each from the
-// site that has that end or, where that lacks them, from another.
-func (k keptEvidence) envelopes(ctx context.Context, id string, head keptHead) iter.Seq2[[]byte, error] {
-	pieces := slices.Clone(k.pieces[id])
-	rank := func(p keptPiece) int {
-		if p.site == head.site {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(pieces, func(a, b keptPiece) int { return cmp.Or(cmp.Compare(a.First, b.First), rank(a)-rank(b)) })
-	way := wayTo(pieces, head)
+// envelopes yields the records of runs that follow one another.
+func (k keptEvidence) envelopes(ctx context.Context, way []keptPiece) iter.Seq2[[]byte, error] {
+	clear(k.used)
 	return func(yield func([]byte, error) bool) {
-		for next := uint64(0); next < head.size; {
-			s, ok := k.pieceAt(ctx, pieces, way, next)
+		for _, p := range way {
+			s, ok := k.read(ctx, p)
 			if !ok {
-				yield(nil, fmt.Errorf("%w: no site that could be asked has record %d", evidence.ErrDamaged, next))
+				yield(nil, fmt.Errorf("%w: what site %s has as %s is no evidence", evidence.ErrDamaged, p.site, p.Name()))
 				return
 			}
-			for _, envelope := range s.Envelopes[next-s.From:] {
-				if next == head.size {
-					break
-				}
-				next++
+			for _, envelope := range s.Envelopes {
 				if !yield(envelope, nil) {
 					return
 				}
 			}
+			if p.site == k.first {
+				k.used[p.Name()] = true
+			}
 		}
 	}
-}
-
-// wayTo follows the runs back from an end, each to one that ends where it begins,
-// by the first record. Where a log has gone on at two places each end has a way of
-// its own.
-func wayTo(pieces []keptPiece, head keptHead) map[uint64]keptPiece {
-	ends := map[uint64]keptPiece{}
-	for _, p := range slices.Backward(pieces) {
-		if have, ok := ends[p.end()]; !ok || p.site == head.site || have.site != head.site {
-			ends[p.end()] = p
-		}
-	}
-	way := map[uint64]keptPiece{}
-	for at := head.size; at > 0; {
-		p, ok := ends[at]
-		if !ok {
-			break
-		}
-		way[p.First], at = p, p.First
-	}
-	return way
-}
-
-// pieceAt returns a run that has a record: that on the way, or one that begins
-// with it, or any.
-func (k keptEvidence) pieceAt(ctx context.Context, pieces []keptPiece, way map[uint64]keptPiece, n uint64) (evidence.Segment, bool) {
-	if p, ok := way[n]; ok {
-		if s, ok := k.read(ctx, p); ok {
-			return s, true
-		}
-	}
-	at, _ := slices.BinarySearchFunc(pieces, n, func(p keptPiece, n uint64) int { return cmp.Compare(p.First, n) })
-	for i := at; i < len(pieces) && pieces[i].First == n; i++ {
-		if s, ok := k.read(ctx, pieces[i]); ok {
-			return s, true
-		}
-	}
-	for i := at - 1; i >= 0; i-- {
-		if pieces[i].end() <= n {
-			continue
-		}
-		if s, ok := k.read(ctx, pieces[i]); ok {
-			return s, true
-		}
-	}
-	return evidence.Segment{}, false
 }

@@ -44,7 +44,7 @@ func ReportBundle(ctx context.Context, file, key string, req report.Request, o O
 	if err != nil {
 		return report.Made{}, fmt.Errorf("report: %w", err)
 	}
-	log, err := report.OpenBundle(f, info.Size(), public)
+	log, err := report.OpenBundle(ctx, f, info.Size(), public)
 	if err != nil {
 		return report.Made{}, fmt.Errorf("report of %s: %w", file, err)
 	}

@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -193,6 +195,119 @@ func TestAdoptTakesNothingThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// fork is a log that begins with the first records of another, as they lie at a
+// site, and goes on by a stranger's key that announces itself.
+func fork(t *testing.T, l *life, records uint64, hours int) *life {
+	t.Helper()
+	store := &memory{}
+	envelopes, _ := joined(t, segments(t, l.Log, 1000))
+	copied := &Log{store: store, clock: l.clock, program: "copy", open: map[uint64]opened{}, now: empty(l.signer)}
+	must(t, l, copied.Adopt(sequence(envelopes[:records]), must1(l.CheckpointAt(records))(t), nil, "copy"))
+	out := &life{clock: l.clock, store: store, signer: must1(NewSigner(l.Origin()))(t)}
+	out.Log = must1(StartOver(Options{Store: store, Signer: out.signer, Clock: l.clock, Program: "stranger"}, "stranger"))(t)
+	out.hours(t, hours)
+	return out
+}
+
+// TestAStrangersForkIsNotTakenOver: somebody who may write at a site, and has no
+// key, copies the first records, announces a key of their own and goes on for
+// longer than the log.
+func TestAStrangersForkIsNotTakenOver(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	theirs := fork(t, l, 11, 4)
+	l.hours(t, 1)
+	ours, head := joined(t, segments(t, l.Log, 1000))
+	made, madeHead := joined(t, segments(t, theirs.Log, 1000))
+	fresh := must1(NewSigner(l.Origin()))(t)
+	for name, try := range map[string]struct {
+		signer  *Signer
+		vouched []PublicKey
+	}{
+		"with our key":                       {l.signer, nil},
+		"with a new key":                     {fresh, nil},
+		"with a new key and our word":        {fresh, []PublicKey{l.signer.public}},
+		"with a new key and that of another": {fresh, []PublicKey{must1(NewSigner(l.Origin()))(t).public}},
+	} {
+		rebuilt := openLog(t, &memory{}, try.signer, l.clock)
+		if err := rebuilt.Adopt(sequence(made), madeHead, nil, "root", try.vouched...); !errors.Is(err, ErrBreak) || rebuilt.Size() > 0 {
+			t.Errorf("%s: the %d records of a stranger for the %d of the log: %v", name, len(made), len(ours), err)
+		}
+		if err := rebuilt.Adopt(sequence(ours), head, [][]byte{madeHead}, "root", try.vouched...); err != nil {
+			t.Errorf("%s: the log itself: %v", name, err)
+		}
+	}
+	// It takes somebody's word for that key.
+	taken := openLog(t, &memory{}, fresh, l.clock)
+	if err := taken.Adopt(sequence(made), madeHead, nil, "root", theirs.signer.public); err != nil {
+		t.Errorf("vouched for: %v", err)
+	}
+	// What another key of the log has signed tells of the other way it went.
+	if err := openLog(t, &memory{}, fresh, l.clock).Adopt(sequence(made), madeHead, [][]byte{head}, "root", theirs.signer.public); !errors.Is(err, ErrHistories) {
+		t.Errorf("beside a checkpoint of the log itself: %v", err)
+	}
+}
+
+// TestABreakOfOurOwnIsTakenOver: a key was lost and another announced itself, and
+// that is the key that is there.
+func TestABreakOfOurOwnIsTakenOver(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	second := must1(NewSigner(l.Origin()))(t)
+	l.Log = must1(StartOver(Options{Store: l.store, Signer: second, Clock: l.clock, Program: "test"}, "root"))(t)
+	l.hours(t, 1)
+	third := must1(NewSigner(l.Origin()))(t)
+	must(t, l, l.Rotate(third, "root"))
+	envelopes, head := joined(t, segments(t, l.Log, 1000))
+	taken := openLog(t, &memory{}, third, l.clock)
+	if err := taken.Adopt(sequence(envelopes), head, nil, "root"); err != nil || taken.Size() != l.Size() {
+		t.Errorf("%d of %d records: %v", taken.Size(), l.Size(), err)
+	}
+	fresh := must1(NewSigner(l.Origin()))(t)
+	for name, try := range map[string]struct {
+		vouched []PublicKey
+		want    error
+	}{
+		"nobody's word":         {nil, ErrBreak},
+		"for the first key":     {[]PublicKey{l.signer.public}, ErrBreak},
+		"for the second key":    {[]PublicKey{second.public}, nil},
+		"for the key that ends": {[]PublicKey{third.public}, nil},
+	} {
+		if err := openLog(t, &memory{}, fresh, l.clock).Adopt(sequence(envelopes), head, nil, "root", try.vouched...); !errors.Is(err, try.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := openLog(t, &memory{}, second, l.clock).Adopt(sequence(envelopes), head, nil, "root"); !errors.Is(err, ErrOtherKey) {
+		t.Errorf("with a key that gave way: %v", err)
+	}
+}
+
+// TestWhoSucceededWhom: only what a key has signed makes another its successor.
+func TestWhoSucceededWhom(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	second, third := must1(NewSigner(l.Origin()))(t), must1(NewSigner(l.Origin()))(t)
+	must(t, l, l.Rotate(second, "root"))
+	l.hours(t, 1)
+	must(t, l, l.Rotate(third, "root"))
+	stranger := thief(t, l, must1(NewSigner(l.Origin()))(t))
+	var all []Handover
+	for _, b := range segments(t, stranger.Log, 10) {
+		s := must1(ParseSegment(b))(t)
+		all = append(all, s.Handovers()...)
+	}
+	slices.Reverse(all) // from the end, as they are read
+	if len(all) != 4 || !all[0].Itself() || all[1].Itself() || !all[3].Itself() || all[3].Record != 0 {
+		t.Fatalf("%+v", all)
+	}
+	if got := Successors(l.signer.public, all); !slices.Equal(got, []PublicKey{l.signer.public, second.public, third.public}) {
+		t.Errorf("of the first: %v", got)
+	}
+	if got := Successors(third.public, all); !slices.Equal(got, []PublicKey{third.public}) {
+		t.Errorf("of the last: %v", got)
+	}
+}
+
 func TestSegmentsThatAreNone(t *testing.T) {
 	l, _, _ := rotatedLog(t, clock.NewFake(begin))
 	good, err := l.Segment(3, 9)
@@ -216,5 +331,23 @@ func TestSegmentsThatAreNone(t *testing.T) {
 	}
 	if _, err := l.Segment(3, l.Size()+1); err == nil {
 		t.Error("a segment of what is not there")
+	}
+}
+
+// TestAFileOfEmptyLinesIsRefusedAtTheFirst: who may write at a site could have it
+// take many times its size of memory.
+func TestAFileOfEmptyLinesIsRefusedAtTheFirst(t *testing.T) {
+	const lines = 1 << 20
+	l, _, _ := rotatedLog(t, clock.NewFake(begin))
+	good := must1(l.Segment(3, 9))(t)
+	first, _, _ := bytes.Cut(good, []byte("\n"))
+	first = bytes.Replace(first, []byte(`"to":9`), []byte(`"to":1048579`), 1)
+	bomb := append(first, bytes.Repeat([]byte("\n"), 1+lines)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ParseSegment(bomb)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrSegment) || took > lines {
+		t.Errorf("%v, after %d bytes of memory for a file of %d", err, took, len(bomb))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -567,12 +568,74 @@ func TestHeadsOutsideOfThePeriodAreSaid(t *testing.T) {
 		v.Heads[0].Fits || v.Heads[1].Fits {
 		t.Errorf("%+v, %+v", v.Findings, v.Heads)
 	}
+	if got := warnings(v, WarnUnchecked); len(got) != 2 || !strings.Contains(got[0], "of 3 records") {
+		t.Errorf("%q", got)
+	}
 	// One of more records than the log is said to hold at all shows that it was cut.
 	all, records := bundleOf(t, l.Log, time.Time{}, time.Time{}), l.Size()
 	l.snapshot(t, "payments")
 	trust.Heads = [][]byte{must1(l.Checkpoint())(t)}
 	if v := verify(t, all, trust); !slices.Equal(kinds(v), []FindingKind{FoundHead}) || v.Heads[0].NotChecked != "" || v.Size != records {
 		t.Errorf("cut: %+v, %+v", v.Findings, v.Heads)
+	}
+}
+
+// TestALogThatWasCutIsSaidToGoOn: so the checkpoint that shows it is of more records
+// than the bundle, and is not compared. That is never silent.
+func TestALogThatWasCutIsSaidToGoOn(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 2)
+	head := must1(l.Checkpoint())(t)
+	all := collect(t, l.Records(0, 21))
+	bundle := bundleOf(t, forge(t, l, all), time.Time{}, time.Time{})
+	about := strings.Replace(string(unzip(t, bundle, bundleAbout)), `"size": 21`, `"size": 5000`, 1)
+	about = strings.Replace(about, `"made"`, fmt.Sprintf(`"until": %q, "made"`, all[20].Time.Format(time.RFC3339Nano)), 1)
+	v := verify(t, rezip(t, bundle, map[string][]byte{bundleAbout: []byte(about)}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}, Heads: [][]byte{head}})
+	good(t, v)
+	if got := warnings(v, WarnUnchecked); len(got) != 1 {
+		t.Errorf("%+v", v.Warnings)
+	}
+}
+
+// TestAStepRestsOnTheProofOfWhatItClaims: and on no other that passed.
+func TestAStepRestsOnTheProofOfWhatItClaims(t *testing.T) {
+	good := DrillStep{ID: "1", Kind: stepRestore, Function: "payments", Site: "cloud", Snapshot: "s1", RecoveryPoint: begin, Level: "L5", Status: Pass}
+	for name, c := range map[string]struct {
+		claims func(s *DrillStep)
+		proof  func(p *Proof)
+		want   string
+	}{
+		"as it is":          {func(*DrillStep) {}, func(p *Proof) { p.Drill = "d1" }, ""},
+		"to a lower level":  {func(s *DrillStep) { s.Level = "L4" }, func(*Proof) {}, ""},
+		"another function":  {func(s *DrillStep) { s.Function = "catalog" }, func(*Proof) {}, `a proof of function "payments"`},
+		"another site":      {func(s *DrillStep) { s.Site = "onsite" }, func(*Proof) {}, `a proof of site "cloud"`},
+		"no site":           {func(s *DrillStep) { s.Site = "" }, func(*Proof) {}, `a proof of site "cloud"`},
+		"another snapshot":  {func(s *DrillStep) { s.Snapshot = "s99" }, func(*Proof) {}, `a proof of snapshot "s1"`},
+		"another state":     {func(s *DrillStep) { s.RecoveryPoint = begin.Add(time.Hour) }, func(*Proof) {}, "a proof of that of"},
+		"a higher level":    {func(s *DrillStep) { s.Level = "L6" }, func(*Proof) {}, "a proof to L5"},
+		"another exercise":  {func(*DrillStep) {}, func(p *Proof) { p.Drill = "d0" }, `a proof of exercise "d0"`},
+		"nothing at all":    {func(s *DrillStep) { s.Proof = nil }, func(*Proof) {}, "names no proof"},
+		"a round of faults": {func(s *DrillStep) { *s.Proof += 2 }, func(*Proof) {}, "no proof that passed"},
+		"nothing restored": {func(s *DrillStep) { s.Level = "L2" }, func(p *Proof) {
+			p.Requested, p.Level, p.Checks, p.Tables = "L2", "L2", p.Checks[:3], nil
+		}, "to have restored"},
+	} {
+		l := newLife(t)
+		l.hours(t, 1)
+		p := goodProof()
+		c.proof(p)
+		proof := l.proof(t, Done, p)
+		n := must1(l.Begin(Record{Act: ActControls, Controls: &Controls{}}))(t)
+		must(t, n, l.End(n, Record{Act: ActControls, Outcome: Done, Controls: &Controls{Faults: []Fault{{ID: "bit", Planted: "a bit flipped", Expected: "L1", Caught: "L1", Red: true}}}}))
+		d := must1(l.Begin(Record{Act: ActDrill, Drill: &Drill{ID: "d1", Scenario: "fire", SHA256: digest}}))(t)
+		step := good
+		step.Proof = &proof
+		c.claims(&step)
+		must(t, d, l.End(d, Record{Act: ActDrill, Outcome: Done, Drill: &Drill{ID: "d1", Scenario: "fire", SHA256: digest, Steps: []DrillStep{step}}}))
+		v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		if (c.want == "") != v.OK || !v.OK && (len(v.Findings) != 1 || v.Findings[0].Kind != FoundVerdict || !strings.Contains(v.Findings[0].Text, c.want)) {
+			t.Errorf("%s: %+v", name, v.Findings)
+		}
 	}
 }
 
@@ -600,6 +663,79 @@ func TestALostKeyIsABreak(t *testing.T) {
 	v = verify(t, bundleOf(t, forge(t, &life{Log: l.Log, clock: l.clock, signer: next}, forged), time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{old}})
 	if v.OK {
 		t.Error("a key brought itself in")
+	}
+}
+
+// thief goes on with a log by a key of their own choice, whatever the log says of
+// it.
+func thief(t testing.TB, l *life, key *Signer) *life {
+	t.Helper()
+	o := Options{Store: l.store, Signer: key, Clock: l.clock, Program: "thief"}
+	log, head, at, err := openUnsigned(o)
+	must(t, log, err)
+	must(t, log, log.take(at, head))
+	must1(log.write(key, key, signed(key.public, "thief")))(t)
+	return &life{Log: log, clock: l.clock, store: l.store, signer: key}
+}
+
+// TestAStolenOldKeyDoesNotComeBack: who stole the key that gave way to another
+// announces it anew, in place, and goes on with it. The auditor was given the old
+// key at the beginning, as docs/auditing.md says.
+func TestAStolenOldKeyDoesNotComeBack(t *testing.T) {
+	l := newLife(t)
+	old, next := l.signer, must1(NewSigner(l.Origin()))(t)
+	l.hours(t, 1)
+	must(t, l, l.Rotate(next, "root"))
+	l.hours(t, 1)
+	anchored, rotated := must1(l.Checkpoint())(t), l.Size()
+	for name, back := range map[string]func() error{
+		"rotated to": func() error { return l.Rotate(old, "root") },
+		"started over with": func() error {
+			_, err := StartOver(Options{Store: l.store, Signer: old, Clock: l.clock}, "root")
+			return err
+		},
+	} {
+		if err := back(); !errors.Is(err, ErrKeyBack) || l.Size() != rotated {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	forged := thief(t, l, old)
+	forged.hours(t, 1)
+	forged.proof(t, Done, goodProof())
+	bundle := bundleOf(t, forged.Log, time.Time{}, time.Time{})
+	for name, o := range map[string]VerifyOptions{
+		"the old key":                           {Keys: []PublicKey{old.Public()}},
+		"the old key, a head of the new one":    {Keys: []PublicKey{old.Public()}, Heads: [][]byte{anchored}},
+		"both keys":                             {Keys: []PublicKey{old.Public(), next.Public()}},
+		"both keys, a head of the new one":      {Keys: []PublicKey{old.Public(), next.Public()}, Heads: [][]byte{anchored}},
+		"the new key alone, as after the theft": {Keys: []PublicKey{next.Public()}},
+	} {
+		v := verify(t, bundle, o)
+		at := slices.IndexFunc(v.Findings, func(f Finding) bool { return f.Kind == FoundKey && f.Record != nil && *f.Record == rotated })
+		if v.OK || at < 0 || len(v.Keys) != 2 {
+			t.Errorf("%s: ok %t, %d findings, keys %+v", name, v.OK, len(v.Findings), v.Keys)
+		}
+	}
+	// Nor is such a log taken over, whoever holds which key.
+	envelopes, head := joined(t, segments(t, forged.Log, 1000))
+	for _, key := range []*Signer{old, next} {
+		if err := openLog(t, &memory{}, key, l.clock).Adopt(sequence(envelopes), head, nil, "root"); !errors.Is(err, ErrKeyBack) {
+			t.Errorf("taken over with key %s: %v", key.public.ID, err)
+		}
+	}
+}
+
+// TestAnOldKeyIsNotAnnounced: nor is it the newer key that may bring it back.
+func TestAnOldKeyIsNotAnnounced(t *testing.T) {
+	l := newLife(t)
+	old, next := l.signer, must1(NewSigner(l.Origin()))(t)
+	l.hours(t, 1)
+	must(t, l, l.Rotate(next, "root"))
+	made := must1(l.write(next, old, signed(old.public, "root")))(t)
+	l.hours(t, 1)
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{old.Public(), next.Public()}})
+	if !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Kind == FoundKey && f.Record != nil && *f.Record == made }) {
+		t.Errorf("%+v", v.Findings)
 	}
 }
 
@@ -643,7 +779,7 @@ func TestBombsAndNonsense(t *testing.T) {
 		"hashes too many":          rezip(t, good, map[string][]byte{bundleTree: must1(jsonOf(bundleHashes{Before: []Hash{{1}}, Consistency: []Hash{}}))(t)}),
 	} {
 		start := spent(t)
-		v, err := Verify(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 		if !errors.Is(err, ErrBundle) && !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
@@ -651,7 +787,7 @@ func TestBombsAndNonsense(t *testing.T) {
 			t.Errorf("%s took %v", name, took)
 		}
 	}
-	if _, err := Verify(bytes.NewReader(good), int64(len(good)), VerifyOptions{}); !errors.Is(err, ErrKey) {
+	if _, err := Verify(t.Context(), bytes.NewReader(good), int64(len(good)), VerifyOptions{}); !errors.Is(err, ErrKey) {
 		t.Errorf("without a key: %v", err)
 	}
 }
@@ -663,7 +799,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add(bundleOf(f, l.Log, time.Time{}, time.Time{}))
 	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := Verify(bytes.NewReader(b), int64(len(b)), trust)
+		v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), trust)
 		if err == nil && v.OK && v.Size != l.Size() {
 			t.Fatalf("%+v", v)
 		}

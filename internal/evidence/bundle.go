@@ -83,7 +83,7 @@ func (l *Log) WriteBundle(w io.Writer, since, until time.Time) (About, error) {
 		// The record before and the one behind show that all between is there.
 		about.From -= min(about.From, 1)
 		about.To = min(about.To+1, about.Size)
-		err = l.bundle(zip.NewWriter(w), about)
+		err = l.bundle(zip.NewWriter(w), now, about)
 	}
 	if err != nil {
 		return about, fmt.Errorf("bundle of the evidence log: %w", err)
@@ -105,13 +105,14 @@ func (l *Log) firstAt(t time.Time, size uint64) (uint64, error) {
 	return uint64(n), failed
 }
 
-func (l *Log) bundle(z *zip.Writer, about About) error {
+// bundle writes what the log held in a state: its key may change meanwhile.
+func (l *Log) bundle(z *zip.Writer, now state, about About) error {
 	text, err := json.MarshalIndent(about, "", "  ")
 	if err != nil {
 		return err
 	}
-	start, err1 := l.CheckpointAt(about.From)
-	end, err2 := l.CheckpointAt(about.To)
+	start, err1 := l.checkpointAt(now, about.From)
+	end, err2 := l.checkpointAt(now, about.To)
 	hashes, err3 := l.bundleTree(about)
 	keys, err4 := l.keyRecords(about)
 	before, err5 := l.beforeRecords(about)
@@ -128,7 +129,7 @@ func (l *Log) bundle(z *zip.Writer, about About) error {
 		{bundleAbout, append(text, '\n')},
 		{bundleStart, start},
 		{bundleEnd, end},
-		{bundleKey, []byte(l.PublicKey().String() + "\n")},
+		{bundleKey, []byte(now.signer.public.String() + "\n")},
 		{bundleKeys, keys},
 		{bundleTree, hashes},
 		{bundleBefore, before},

@@ -202,52 +202,57 @@ func gathered(found iter.Seq2[Record, error]) (out []Record, err error) {
 	return out, nil
 }
 
-// readBefore takes apart the records from before the period; none when the
-// bundle has no such file.
-func (b *bundleFile) readBefore() ([]beforeLine, error) {
-	if b.files[bundleBefore] == nil {
-		return nil, nil
-	}
-	text, err := b.part(bundleBefore)
-	if err != nil {
-		return nil, err
-	}
-	found, err := lines(bytes.NewReader(text), maxBundlePart)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, bundleBefore, err)
-	}
-	out := make([]beforeLine, len(found))
-	for i, line := range found {
-		if err := strictJSON(line, &out[i]); err != nil {
-			return nil, fmt.Errorf("%w: %s, line %d: %w", ErrBundle, bundleBefore, i+1, err)
+// readBefore goes through the records from before the period; there are none when
+// the bundle has no such file.
+func (b *bundleFile) readBefore() iter.Seq2[beforeLine, error] {
+	return func(yield func(beforeLine, error) bool) {
+		if b.files[bundleBefore] == nil {
+			return
+		}
+		text, err := b.part(bundleBefore)
+		if err != nil {
+			yield(beforeLine{}, err)
+			return
+		}
+		n := 0
+		for line, err := range lines(bytes.NewReader(text)) {
+			var out beforeLine
+			if n++; err == nil {
+				err = strictJSON(line, &out)
+			}
+			if err != nil {
+				err = fmt.Errorf("%w: %s, line %d: %w", ErrBundle, bundleBefore, n, err)
+			}
+			if !yield(out, err) || err != nil {
+				return
+			}
 		}
 	}
-	return out, nil
 }
 
 // earlier checks the records from before the period: the log that the bundle's
 // start is a checkpoint of had each at its place.
 func (v *verifier) earlier() error {
-	found, err := v.bundle.readBefore()
-	if err != nil {
-		return err
-	}
 	from := v.bundle.about.From
 	root := Hash{}
 	if from > 0 {
+		var err error
 		if root, err = v.tree.root(from); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrBundle, bundleTree, err)
 		}
 	}
 	next := uint64(0)
-	for i, line := range found {
+	for line, err := range v.bundle.readBefore() {
+		if err != nil {
+			return err
+		}
 		x := prepare(line.Envelope)
 		if x.err != nil {
-			return fmt.Errorf("%w: %s, line %d: %w", ErrBundle, bundleBefore, i+1, x.err)
+			return fmt.Errorf("%w: %s, behind record %d: %w", ErrBundle, bundleBefore, next, x.err)
 		}
 		seq := x.record.Sequence
 		if seq < next || seq >= from {
-			return fmt.Errorf("%w: %s, line %d: record %d does not belong there", ErrBundle, bundleBefore, i+1, seq)
+			return fmt.Errorf("%w: %s: record %d does not belong there", ErrBundle, bundleBefore, seq)
 		}
 		next = seq + 1
 		if err := tlog.CheckRecord(line.Proof, int64(from), root, int64(seq), x.leaf); err != nil {

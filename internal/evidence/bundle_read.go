@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -27,7 +28,7 @@ const (
 type bundleFile struct {
 	about      About
 	start, end []byte
-	keys       [][]byte
+	keys       []item
 	hashes     bundleHashes
 	files      map[string]*zip.File
 }
@@ -61,10 +62,26 @@ func openBundle(r io.ReaderAt, size int64) (*bundleFile, error) {
 	if err := strictJSON(parts[bundleTree], &b.hashes); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, bundleTree, err)
 	}
-	if b.keys, err = lines(bytes.NewReader(parts[bundleKeys]), maxBundlePart); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, bundleKeys, err)
+	if b.keys, err = keyItems(parts[bundleKeys]); err != nil {
+		return nil, err
 	}
 	return b, b.checkNames()
+}
+
+// keyItems takes the records apart that say which key signs.
+func keyItems(text []byte) (out []item, err error) {
+	for line, err := range lines(bytes.NewReader(text)) {
+		var x item
+		if err == nil {
+			x = prepare(line)
+			err = x.err
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s, line %d: %w", ErrBundle, bundleKeys, len(out)+1, err)
+		}
+		out = append(out, x)
+	}
+	return out, nil
 }
 
 // ReadAbout returns what a bundle says of itself.
@@ -137,34 +154,50 @@ func (b *bundleFile) part(name string) ([]byte, error) {
 	return text, nil
 }
 
-// records returns the lines of a file of records; there must be just so many.
-func (b *bundleFile) records(first, want uint64) ([][]byte, error) {
-	r, err := b.files[recordsFile(first)].Open()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, recordsFile(first), err)
+// records goes through the lines of a file of records; there must be just so many.
+func (b *bundleFile) records(first, want uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		wrong := func(err error) { yield(nil, fmt.Errorf("%w: %s: %w", ErrBundle, recordsFile(first), err)) }
+		r, err := b.files[recordsFile(first)].Open()
+		if err != nil {
+			wrong(err)
+			return
+		}
+		defer func() { _ = r.Close() }() // it was only read
+		n := uint64(0)
+		for line, err := range lines(r) {
+			if err == nil && n == want {
+				err = fmt.Errorf("it has more than the %d records that it must have", want)
+			}
+			if err != nil {
+				wrong(err)
+				return
+			}
+			if !yield(line, nil) {
+				return
+			}
+			n++
+		}
+		if n < want {
+			wrong(fmt.Errorf("it has %d records, and must have %d", n, want))
+		}
 	}
-	defer func() { _ = r.Close() }() // it was only read
-	out, err := lines(r, int(want)+1)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, recordsFile(first), err)
-	}
-	return out, nil
 }
 
-// lines splits what ends with a line break, up to so many lines.
-func lines(r io.Reader, most int) (out [][]byte, err error) {
-	in := bufio.NewReaderSize(r, 1<<16)
-	for len(out) < most {
-		line, err := line(in)
-		if errors.Is(err, io.EOF) && len(line) == 0 {
-			return out, nil
+// lines goes through what ends with line breaks, without keeping any of it.
+func lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		in := bufio.NewReaderSize(r, 1<<16)
+		for {
+			line, err := line(in)
+			if errors.Is(err, io.EOF) && len(line) == 0 {
+				return
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, line)
 	}
-	return out, nil
 }
 
 // line reads up to the next line break, and no more than an envelope may have.

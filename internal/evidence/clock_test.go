@@ -108,7 +108,7 @@ func TestAClockThatWasSetBackIsAFinding(t *testing.T) {
 	l, n := astray(t)
 	for name, since := range map[string]time.Time{"all": {}, "from before": begin.Add(30 * time.Minute)} {
 		b := bundleOf(t, l.Log, since, time.Time{})
-		opened, err := ReadBundle(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		opened, err := ReadBundle(t.Context(), bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestAClockThatWasSetBackIsAFinding(t *testing.T) {
 		}
 	}
 	b := bundleOf(t, l.Log, must1(l.read(n))(t).Time.Add(time.Second), time.Time{})
-	v, err := Verify(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 	if err != nil || !v.OK {
 		t.Errorf("what came after it: %+v, %v", v.Findings, err)
 	}
@@ -138,7 +138,7 @@ func TestASetBackThatDoesNotFitIsBackDating(t *testing.T) {
 	}
 	records[n].Clock.Was = records[n].Clock.Was.Add(time.Hour)
 	b := bundleOf(t, forge(t, l, records), time.Time{}, time.Time{})
-	v, err := Verify(bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	v, err := Verify(t.Context(), bytes.NewReader(b), int64(len(b)), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
 	if err != nil || !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Kind == FoundTime && *f.Record == n }) {
 		t.Errorf("%+v, %v", v.Findings, err)
 	}

@@ -42,6 +42,7 @@ type Signer struct {
 	note    note.Signer
 	private string
 	public  PublicKey
+	before  PublicKey // that gave way to it, as its file says; zero when it does not
 }
 
 // NewSigner makes a key for the log of that name.

@@ -4,11 +4,16 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrSignature says: a record is not signed by the key that signs the log at its
 // place.
 var ErrSignature = errors.New("wrong signature")
+
+// ErrKeyBack says: a key that gave way to another is to sign the log again. It never
+// may: who stole it could do just that.
+var ErrKeyBack = errors.New("a key that gave way to another signs no more")
 
 // operationSign is the operation of a key record after which another key signs.
 const operationSign = "sign"
@@ -16,7 +21,8 @@ const operationSign = "sign"
 // keychain follows which key signs the log: the first record names the first
 // one, and a record that the old one signs names the next.
 type keychain struct {
-	current PublicKey // zero before the first record
+	current PublicKey   // zero before the first record
+	past    []PublicKey // that gave way, in order
 }
 
 // keyStep is what a record does to the chain.
@@ -30,27 +36,25 @@ const (
 )
 
 // follow returns the key that a record must be signed with, and what the record
-// changes for the next one. It checks no signature.
+// changes for the next one. It checks no signature. The error matches [ErrKeyBack]
+// or [ErrSignature].
 func (c *keychain) follow(keyID string, r *Record) (PublicKey, keyStep, error) {
-	var announced PublicKey
-	if r.Act == ActKey && r.Phase == Event && r.Key != nil && r.Key.Operation == operationSign {
-		var err error
-		if announced, err = ParsePublicKey(r.Key.Public); err != nil {
-			return PublicKey{}, 0, fmt.Errorf("%w: %w", ErrSignature, err)
-		}
+	next, err := announced(r)
+	if err != nil {
+		return PublicKey{}, 0, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	by, step := c.current, keyStays
 	switch {
 	case c.current == PublicKey{}:
-		if announced == (PublicKey{}) {
+		if next == (PublicKey{}) {
 			return PublicKey{}, 0, fmt.Errorf("%w: the first record must say which key signs", ErrSignature)
 		}
-		by, step = announced, keyFirst
-	case announced == PublicKey{}:
-	case announced.Origin != c.current.Origin:
-		return PublicKey{}, 0, fmt.Errorf("%w: it names a key of another log, %s", ErrSignature, announced.Origin)
-	case keyID == announced.ID && keyID != c.current.ID:
-		by, step = announced, keyBreak
+		by, step = next, keyFirst
+	case next == PublicKey{}:
+	case next.Origin != c.current.Origin:
+		return PublicKey{}, 0, fmt.Errorf("%w: it names a key of another log, %s", ErrSignature, next.Origin)
+	case keyID == next.ID && keyID != c.current.ID:
+		by, step = next, keyBreak
 	default:
 		step = keyNext
 	}
@@ -58,9 +62,23 @@ func (c *keychain) follow(keyID string, r *Record) (PublicKey, keyStep, error) {
 		return PublicKey{}, 0, fmt.Errorf("%w: it is signed with key %s, and %s signs the log here", ErrSignature, keyID, by.ID)
 	}
 	if step != keyStays {
-		c.current = announced
+		if err := c.giveWay(next); err != nil {
+			return PublicKey{}, 0, err
+		}
 	}
 	return by, step, nil
+}
+
+// giveWay has another key sign from here on.
+func (c *keychain) giveWay(next PublicKey) error {
+	if slices.Contains(c.past, next) {
+		return fmt.Errorf("%w: %s is to come after %s", ErrKeyBack, next.ID, c.current.ID)
+	}
+	if c.current != (PublicKey{}) && c.current != next {
+		c.past = append(slices.Clip(c.past), c.current) // a copy of the chain goes another way
+	}
+	c.current = next
+	return nil
 }
 
 func (e envelope) signedBy(k PublicKey) error {

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 )
 
 // ErrKeyLost says: the log holds records, and the file with the key that signs
@@ -20,6 +22,9 @@ const PutKeyBack = "put it back from its copy, readable for the service's user a
 // nextSuffix is added to a key's file for the one that is about to follow it.
 const nextSuffix = ".next"
 
+// keyBeforeNote begins the line of a key's file that names the key before it.
+const keyBeforeNote = "# it came after: "
+
 // ReadKeyFile reads a private key from its file. The error matches
 // [fs.ErrNotExist] when there is none.
 func ReadKeyFile(path string) (*Signer, error) {
@@ -28,7 +33,11 @@ func ReadKeyFile(path string) (*Signer, error) {
 		return nil, fmt.Errorf("key of the evidence log: %w", err)
 	}
 	var lines []string
+	var before PublicKey
 	for line := range strings.Lines(string(text)) {
+		if of, ok := strings.CutPrefix(line, keyBeforeNote); ok {
+			before, _ = ParsePublicKey(of) // a note: without it a person is asked
+		}
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			lines = append(lines, line)
 		}
@@ -36,6 +45,9 @@ func ReadKeyFile(path string) (*Signer, error) {
 	s, err := ParseSigner(strings.Join(lines, "\n"))
 	if err != nil {
 		return nil, fmt.Errorf("key of the evidence log: %s: %w", path, err)
+	}
+	if before.Origin == s.public.Origin {
+		s.before = before
 	}
 	return s, nil
 }
@@ -56,7 +68,11 @@ func WriteKeyFile(path string, s *Signer) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "# key that signs the evidence log of backupd; it opens no backup\n# public key: %s\n%s\n", s.public, s.private)
+	note := ""
+	if s.before != (PublicKey{}) {
+		note = keyBeforeNote + s.before.String() + "\n"
+	}
+	_, err = fmt.Fprintf(f, "# key that signs the evidence log of backupd; it opens no backup\n# public key: %s\n%s%s\n", s.public, note, s.private)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
@@ -88,7 +104,7 @@ func OpenWithKeyFile(o Options, path string) (*Log, error) {
 		if origin != "" {
 			return nil, fmt.Errorf("%w: %s, the key of the log %s, is not there: %s", ErrKeyLost, path, origin, PutKeyBack)
 		}
-		o.Signer, err = makeKeyFile(path, "")
+		o.Signer, err = makeKeyFile(path, "", PublicKey{})
 	}
 	if errors.Is(err, ErrKey) {
 		err = fmt.Errorf("%w: move it away (mv %s %s.garbled)%s", err, path, path, goOn(origin))
@@ -115,12 +131,13 @@ func goOn(origin string) string {
 // after the loss of the host. The error matches [fs.ErrExist] when there is a
 // file of that name.
 func MakeKeyFileOf(path, origin string) error {
-	_, err := makeKeyFile(path, origin)
+	_, err := makeKeyFile(path, origin, PublicKey{})
 	return err
 }
 
-// makeKeyFile makes a key for a log, or for a new one when origin is empty.
-func makeKeyFile(path, origin string) (*Signer, error) {
+// makeKeyFile makes a key for a log, or for a new one when origin is empty, to come
+// after another when that is not zero.
+func makeKeyFile(path, origin string, before PublicKey) (*Signer, error) {
 	if origin == "" {
 		var err error
 		if origin, err = NewOrigin(); err != nil {
@@ -131,6 +148,7 @@ func makeKeyFile(path, origin string) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.before = before
 	return s, WriteKeyFile(path, s)
 }
 
@@ -140,7 +158,7 @@ func (l *Log) RotateKeyFile(path, by string) error {
 	if err := os.Remove(path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("rotate the key of the evidence log: %w", err)
 	}
-	next, err := makeKeyFile(path+nextSuffix, l.Origin())
+	next, err := makeKeyFile(path+nextSuffix, l.Origin(), l.PublicKey())
 	if err != nil {
 		return fmt.Errorf("rotate the key of the evidence log: %w", err)
 	}
@@ -177,7 +195,11 @@ func StartOverWithKeyFile(o Options, path, by string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start over with the evidence log: %w", err)
 	}
-	o.Signer, err = makeKeyFile(path, origin)
+	before, err := storedKey(o)
+	if err != nil {
+		return nil, fmt.Errorf("start over with the evidence log: %w", err)
+	}
+	o.Signer, err = makeKeyFile(path, origin, before)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, notOver(path, origin, keyID, err)
 	}
@@ -188,6 +210,30 @@ func StartOverWithKeyFile(o Options, path, by string) (*Log, error) {
 		return Open(o)
 	}
 	return StartOver(o, by)
+}
+
+// storedKey returns the key that signed last the log that a store holds; zero when it
+// holds none.
+func storedKey(o Options) (last PublicKey, err error) {
+	l := &Log{store: o.Store}
+	found, err := o.Store.FindEvidence(ActKey, "", time.Time{}, time.Time{})
+	for _, n := range slices.Backward(found) {
+		r, readErr := l.read(n)
+		if readErr != nil {
+			return last, readErr
+		}
+		if k, keyErr := announced(&r); keyErr != nil || k != (PublicKey{}) {
+			return k, keyErr
+		}
+	}
+	return last, err
+}
+
+// KeyBefore returns the key that gave way to the one that signs, as the file of that
+// tells; ok is false when it does not.
+func (l *Log) KeyBefore() (k PublicKey, ok bool) {
+	k = l.state().signer.before
+	return k, k != PublicKey{}
 }
 
 // notOver says why a key that is there is not written over.

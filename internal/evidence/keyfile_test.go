@@ -83,7 +83,7 @@ func TestMuteLogGoesOnWhenItsKeyIsBack(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"gone":    func(string) error { return nil },
 		"garbled": func(path string) error { return os.WriteFile(path, []byte("garbled"), 0o600) },
-		"another": func(path string) error { _, err := makeKeyFile(path, ""); return err },
+		"another": func(path string) error { _, err := makeKeyFile(path, "", PublicKey{}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, path := &memory{}, filepath.Join(t.TempDir(), "evidence.key")
@@ -144,7 +144,7 @@ func TestRotationSurvivesACrash(t *testing.T) {
 			return false
 		},
 		"after the record": func(t *testing.T, l *Log, _ *memory, path string) bool {
-			next, err := makeKeyFile(path+nextSuffix, l.Origin())
+			next, err := makeKeyFile(path+nextSuffix, l.Origin(), l.PublicKey())
 			if err == nil {
 				err = l.Rotate(next, "root")
 			}
@@ -166,7 +166,11 @@ func TestRotationSurvivesACrash(t *testing.T) {
 			l := withKeyFile(t, store, path)
 			before := l.PublicKey()
 			rotated := stop(t, l, store, path)
-			after := withKeyFile(t, store, path).PublicKey()
+			reopened := withKeyFile(t, store, path)
+			after := reopened.PublicKey()
+			if was, ok := reopened.KeyBefore(); ok != rotated || ok && was != before {
+				t.Errorf("its file says that it came after %v, and %v did before", was, before)
+			}
 			if (after != before) != rotated {
 				t.Errorf("%s, then %s", before, after)
 			}

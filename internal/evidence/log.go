@@ -182,9 +182,14 @@ func (l *Log) Checkpoint() ([]byte, error) {
 // CheckpointAt returns a signed checkpoint of the log as it was when it held so
 // many records.
 func (l *Log) CheckpointAt(size uint64) ([]byte, error) {
-	now := l.state()
-	if size == now.size {
-		return l.Checkpoint()
+	return l.checkpointAt(l.state(), size)
+}
+
+// checkpointAt signs with the key of a state of the log, in which another may have
+// taken its place since.
+func (l *Log) checkpointAt(now state, size uint64) ([]byte, error) {
+	if size == now.size && now.head != nil {
+		return slices.Clone(now.head), nil
 	}
 	if size > now.size {
 		return nil, fmt.Errorf("checkpoint of %d records: the evidence log holds %d", size, now.size)
@@ -244,7 +249,7 @@ func (l *Log) write(records, head *Signer, batch ...Record) (uint64, error) {
 		r := &batch[i]
 		r.Sequence, r.Time, r.Program = b.size, now, l.program
 		if r.Alive != nil {
-			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom}
+			r.Alive = &Alive{SinceSequence: b.size - 1, TakenFrom: r.Alive.TakenFrom, NotTaken: r.Alive.NotTaken}
 		}
 		if r.Promise = nil; r.namesPromise() {
 			r.Promise = b.promise

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -60,9 +61,51 @@ func TestAPolicyLeftOutOfAPeriod(t *testing.T) {
 			t.Errorf("without %s the promise is said to be shown", name)
 		}
 	}
-	// Without any nothing is judged.
-	if v := verify(t, rezip(t, bundle, map[string][]byte{bundleBefore: {}}), trust); !v.OK || v.PromiseShown {
-		t.Errorf("without all: %+v", v.Findings)
+	for name, none := range map[string][]byte{"missing": nil, "empty": {}} {
+		if v := verify(t, rezip(t, bundle, map[string][]byte{bundleBefore: none}), trust); !slices.Equal(kinds(v), []FindingKind{FoundPromise}) || len(v.Findings) != 1 || v.PromiseShown {
+			t.Errorf("%s: %+v", name, v.Findings)
+		}
+	}
+}
+
+// TestWhatWasPromisedIsNotShown: where no record names the promise that it is
+// under, nothing shows that a policy was left out; so it is said that nothing does.
+func TestWhatWasPromisedIsNotShown(t *testing.T) {
+	l := newLife(t)
+	l.raised(t, 300)
+	idle := func(hours int) {
+		for range hours {
+			l.clock.Advance(time.Hour)
+			l.note(t, Record{Act: ActAlive, Alive: &Alive{}})
+		}
+	}
+	idle(4)
+	since := l.clock.Now()
+	l.clock.Advance(time.Minute)
+	idle(5)
+	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
+	bundle := bundleOf(t, l.Log, since, time.Time{})
+	for name, b := range map[string][]byte{
+		"record 1 is the newest policy that came along": bundle,
+		"no policy from before":                         rezip(t, bundle, map[string][]byte{bundleBefore: {}}),
+	} {
+		v := verify(t, b, trust)
+		good(t, v)
+		if got := warnings(v, WarnUnpromised); len(got) != 1 || !strings.Contains(got[0], name) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	// The first act shows it; and where the period begins with a policy, its place does.
+	must1(l.Begin(Record{Act: ActControls, Controls: &Controls{}}))(t)
+	l.raised(t, 400)
+	changed := l.clock.Now().Add(time.Second)
+	idle(1)
+	for name, from := range map[string]time.Time{"an act": since, "a policy": changed, "all": {}} {
+		v := verify(t, bundleOf(t, l.Log, from, time.Time{}), trust)
+		good(t, v)
+		if got := warnings(v, WarnUnpromised); len(got) > 0 {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 

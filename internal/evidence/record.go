@@ -377,6 +377,9 @@ type Alive struct {
 	// TakenFrom is the site that the log up to here was taken from, because the
 	// host that wrote it was lost: what no site had been given yet is missing.
 	TakenFrom string `json:"taken_from,omitempty"`
+	// NotTaken says of what lay beside it, under the name of the same log, and is
+	// not of it.
+	NotTaken []string `json:"not_taken,omitempty"`
 }
 
 // Anchor tells that a checkpoint was given to somebody outside, or that a site

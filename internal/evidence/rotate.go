@@ -3,18 +3,23 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
 // Rotate puts another key to use: the one before signs a record that names it,
-// and it signs everything from there on. Both must be of this log.
+// and it signs everything from there on. Both must be of this log. The error matches
+// [ErrKeyBack] when the other one has signed the log before.
 func (l *Log) Rotate(next *Signer, by string) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	now := l.state()
 	if next.public.Origin != now.signer.public.Origin {
 		return fmt.Errorf("%w: it is one of %s, and the log is %s", ErrKey, next.public.Origin, now.signer.public.Origin)
+	}
+	if err := l.neverSigned(next.public); err != nil {
+		return err
 	}
 	batch := []Record{signed(next.public, by)}
 	if now.size == 0 {
@@ -38,7 +43,8 @@ func (l *Log) BeginKey(by string) error {
 
 // StartOver opens the log that a store holds when the key that signed it is
 // lost: the signer of the options announces itself, which whoever checks the log
-// sees as a break. The signer must be one for the log's name, see [StoredOrigin].
+// sees as a break. The signer must be one for the log's name, see [StoredOrigin]. The
+// error matches [ErrKeyBack] when it has signed the log before.
 func StartOver(o Options, by string) (*Log, error) {
 	l, head, at, err := openUnsigned(o)
 	if err != nil {
@@ -50,10 +56,26 @@ func StartOver(o Options, by string) (*Log, error) {
 	if err := l.take(at, head); err != nil {
 		return nil, fmt.Errorf("start over with the evidence log: %w", err)
 	}
+	if err := l.neverSigned(o.Signer.public); err != nil {
+		return nil, fmt.Errorf("start over with the evidence log: %w", err)
+	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	_, err = l.write(o.Signer, o.Signer, signed(o.Signer.public, by))
 	return l, err
+}
+
+// neverSigned fails when a key has signed the log before.
+func (l *Log) neverSigned(k PublicKey) error {
+	for r, err := range l.Find(ActKey, "", time.Time{}, time.Time{}) {
+		if err != nil {
+			return err
+		}
+		if r.Key != nil && r.Key.Operation == operationSign && r.Key.Public == k.String() {
+			return fmt.Errorf("%w: %s signed from record %d on", ErrKeyBack, k.ID, r.Sequence)
+		}
+	}
+	return nil
 }
 
 func openUnsigned(o Options) (*Log, []byte, Checkpoint, error) {

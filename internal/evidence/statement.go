@@ -83,6 +83,9 @@ func encodeStatement(r *Record, origin string, before tlog.Hash) ([]byte, error)
 // encoding the same statement gives: no field that is unknown, twice there or
 // differently written can mean one thing to this reader and another to the next.
 func decodeStatement(payload []byte) (*statement, error) {
+	if crowded(payload) {
+		return nil, fmt.Errorf("%w: it has more objects than any record", ErrRecord)
+	}
 	s, err := parseStatement(payload)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,58 @@ func decodeStatement(payload []byte) (*statement, error) {
 		return nil, fmt.Errorf("%w: it is not written in the one way that is taken", ErrRecord)
 	}
 	return s, nil
+}
+
+// maxObjects is how many objects a statement may have. The proof of a function
+// with ten thousand tables has little more than that many.
+const maxObjects = 50_000
+
+// crowded reports whether a document has so many objects that it takes many times
+// its size in memory. As records are written each of many objects has a name or a
+// field with some bytes in it.
+func crowded(payload []byte) bool {
+	most := min(len(payload)/16+64, maxObjects)
+	if bytes.Count(payload, []byte{'{'}) <= most {
+		return false
+	}
+	objects, inText := 0, false
+	for i := 0; i < len(payload); i++ {
+		switch c := payload[i]; {
+		case c == '"':
+			inText = !inText
+		case inText && c == '\\':
+			i++
+		case !inText && c == '{':
+			objects++
+		}
+	}
+	return objects > most
+}
+
+// maxName bounds, in bytes, the names of functions, sites and recovery points; the
+// program makes much shorter ones. maxSites bounds how many sites there are.
+const (
+	maxName  = 256
+	maxSites = 1000
+)
+
+// misnames reports whether a record calls things that are remembered longer than
+// it by such names.
+func (r *Record) misnames() bool {
+	out := []string{r.Function}
+	switch {
+	case r.Snapshot != nil:
+		out = slices.AppendSeq(append(out, r.Snapshot.ID), maps.Keys(r.Snapshot.Durable))
+	case r.Durable != nil:
+		out = append(out, r.Durable.Snapshot, r.Durable.Site)
+	case r.Proof != nil:
+		out = append(out, r.Proof.Snapshot, r.Proof.Site, r.Proof.Drill)
+	case r.Drill != nil:
+		out = append(out, r.Drill.ID)
+	case r.Anchor != nil:
+		out = append(out, r.Anchor.Root)
+	}
+	return len(out) > maxSites+2 || slices.ContainsFunc(out, func(name string) bool { return len(name) > maxName })
 }
 
 // parseStatement reads a statement that was checked when it was taken in.
@@ -174,6 +229,8 @@ func (r *Record) check() error {
 		return bad("a result, and nothing else, names its intent")
 	case ended != known:
 		return bad("a result, and nothing else, has one of the outcomes; this one has %q", r.Outcome)
+	case r.misnames():
+		return bad("it has names that are longer, or more sites, than there can be")
 	case r.Clock != nil && (r.Clock.Reason == "" || !r.Clock.Was.After(r.Time)):
 		return bad("it must say why, and set the clock back")
 	case r.Late != "" && r.Phase != Intent:

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -26,6 +26,8 @@ type VerifyOptions struct {
 	// Stampers are the roots of the time-stamping authorities that are trusted;
 	// nil means that none is, and that whose stamps they are is not checked.
 	Stampers *x509.CertPool
+
+	flight int64 // see [maxFlight]; zero: that
 }
 
 const (
@@ -35,19 +37,22 @@ const (
 	// underway is how old an intent without a result may be at the end of a
 	// bundle and still be taken for an act that was under way.
 	underway = 24 * time.Hour
+	// underwayAtBorder is that at the end of a part behind which the log is said to
+	// go on: what would show how the act ended is not in the bundle then.
+	underwayAtBorder = 7 * 24 * time.Hour
 	// mostFindings are told one by one.
 	mostFindings = 1000
 )
 
 // Verify checks a bundle. What is wrong is in the findings; the error matches
 // [ErrBundle] when the file is no bundle at all.
-func Verify(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
-	v, _, err := check(r, size, o)
+func Verify(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Verification, error) {
+	v, _, err := check(ctx, r, size, o)
 	return v, err
 }
 
 // check returns the records from before the period as well.
-func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
+func check(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record, error) {
 	if len(o.Keys) == 0 {
 		return nil, nil, fmt.Errorf("%w: nothing can be checked without one that you trust", ErrKey)
 	}
@@ -59,10 +64,12 @@ func check(r io.ReaderAt, size int64, o VerifyOptions) (*Verification, []Record,
 	if err := v.before(); err != nil {
 		return nil, nil, err
 	}
-	if err := v.records(); err != nil {
+	if err := v.records(ctx); err != nil {
 		return nil, nil, err
 	}
-	v.after()
+	if !v.gaveUp {
+		v.after()
+	}
 	return v.conclude(), v.earlierRecords, nil
 }
 
@@ -72,29 +79,41 @@ type verifier struct {
 	given    []PublicKey
 	heads    [][]byte
 	stampers *x509.CertPool
+	flight   int64
 	out      *Verification
 
-	tree           *tree
-	keys           keychain
-	trusted        map[PublicKey]bool
-	strange        map[PublicKey]*span // records signed by keys that nothing vouches for
-	last           time.Time
-	open           map[uint64]*Record
-	newest         map[string]uint64 // by function, the last intent of a snapshot: they never overlap
-	acts           map[actKey]int
-	times          []int64 // milliseconds since 1970, from From on
-	days           *dayBook
-	points         *pointBook
-	clamped        uint64               // the newest record with the time of the one before it
-	retired        map[PublicKey]uint64 // how many records there were when a key signed for the last time
-	actions        map[string]uint64
-	promise        *Policy              // in force, as far as it is known
-	promisedAt     uint64               // the record of it
-	unpromised     map[uint64]bool      // policies that records name and that are not there
-	due            map[string]time.Time // of an anchor: when the last one was, or it was promised, by to whom
-	passed         map[uint64]bool      // results
-	earlierRecords []Record             // from before the period
-	wrong          *signatures
+	tree            *tree
+	keys            keychain
+	trusted         map[PublicKey]bool
+	strange         map[PublicKey]*span // records signed by keys that nothing vouches for
+	last            time.Time
+	open            map[uint64]intended
+	newest          map[string]uint64 // by function, the last intent of a snapshot: they never overlap
+	acts            map[actKey]int
+	times           []int64 // milliseconds since 1970, from From on
+	days            *dayBook
+	points          *pointBook
+	clamped         uint64               // the newest record with the time of the one before it
+	retired         map[PublicKey]uint64 // how many records there were when a key signed for the last time
+	actions         map[string]uint64
+	promise         *Policy         // in force, as far as it is known
+	promisedAt      uint64          // the record of it
+	unpromised      map[uint64]bool // policies that records name and that are not there
+	earlierPolicies []uint64        // that came along from before the period
+	due             map[string]due  // anchors, by to whom
+	passed          map[uint64]test // results
+	earlierRecords  []Record        // from before the period
+	wrong           *signatures
+	kept            int  // bytes of records of which much is kept, see [maxKept]
+	gaveUp          bool // too much is wrong
+}
+
+// intended is what is kept of an intent.
+type intended struct {
+	act         Act
+	function    string
+	at          time.Time
+	late, table bool // told when it was over; an exercise at a table
 }
 
 // actKey is what records are counted by.
@@ -110,13 +129,13 @@ type span struct {
 
 func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 	return &verifier{
-		bundle: b, given: o.Keys, heads: o.Heads, stampers: o.Stampers,
+		bundle: b, given: o.Keys, heads: o.Heads, stampers: o.Stampers, flight: cmp.Or(o.flight, maxFlight),
 		out: &Verification{
 			Origin: b.about.Origin, From: b.about.From, To: b.about.To, Size: b.about.Size,
 			Findings: []Finding{}, Warnings: []Warning{}, Keys: []KeyUse{}, Acts: map[string]int{},
 		},
-		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]*Record{}, newest: map[string]uint64{}, acts: map[actKey]int{},
-		actions: map[string]uint64{}, passed: map[uint64]bool{}, due: map[string]time.Time{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
+		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]intended{}, newest: map[string]uint64{}, acts: map[actKey]int{},
+		actions: map[string]uint64{}, passed: map[uint64]test{}, due: map[string]due{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
 		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
 	}
 }
@@ -128,7 +147,7 @@ func (v *verifier) found(record *uint64, kind FindingKind, format string, args .
 		v.out.More++
 		return
 	}
-	v.out.Findings = append(v.out.Findings, Finding{Record: record, Kind: kind, Text: fmt.Sprintf(format, args...), Meaning: meanings[kind]})
+	v.out.Findings = append(v.out.Findings, Finding{Record: record, Kind: kind, Text: inShort(fmt.Sprintf(format, args...)), Meaning: meanings[kind]})
 }
 
 // before checks what lies before the period: the keys, and the tree.
@@ -139,13 +158,9 @@ func (v *verifier) before() error {
 			v.found(nil, FoundKey, "the key that was given is of the log %s, and the bundle is of %s", k.Origin, about.Origin)
 		}
 	}
-	for i, sealed := range v.bundle.keys {
-		x := prepare(sealed)
-		if x.err != nil {
-			return fmt.Errorf("%w: %s, line %d: %w", ErrBundle, bundleKeys, i+1, x.err)
-		}
-		if x.record.Sequence < about.From {
-			v.follow(x.record.Sequence, &x)
+	for i := range v.bundle.keys {
+		if x := &v.bundle.keys[i]; x.record.Sequence < about.From {
+			v.follow(x.record.Sequence, x)
 		}
 	}
 	var err error
@@ -155,99 +170,13 @@ func (v *verifier) before() error {
 	return v.earlier()
 }
 
-// records checks all records: they are taken apart on all processors, followed
-// in order, and their signatures checked on all processors again.
-func (v *verifier) records() error {
-	about := v.bundle.about
-	workers := runtime.GOMAXPROCS(0)
-	type part struct {
-		first uint64
-		items []item
-		err   error
-	}
-	var queue []chan part
-	slots := make(chan struct{}, workers+1)
-	for first := about.From; first < about.To; first += bundleLines {
-		queue = append(queue, make(chan part, 1))
-	}
-	go func() {
-		for i, done := range queue {
-			slots <- struct{}{}
-			first := about.From + uint64(i)*bundleLines
-			want := min(bundleLines, about.To-first)
-			go func() {
-				items, err := v.read(first, want)
-				done <- part{first, items, err}
-			}()
-		}
-	}()
-	var failed error
-	for _, done := range queue {
-		p := <-done
-		<-slots
-		if failed = errors.Join(failed, p.err); failed != nil {
-			continue // the others end by themselves
-		}
-		for i := range p.items {
-			if err := v.take(p.first+uint64(i), &p.items[i]); err != nil {
-				failed = err
-				break
-			}
-		}
-	}
-	for _, n := range v.wrong.wait() {
-		v.found(&n, FoundSignature, "its signature does not fit the key that it names")
-	}
-	return failed
-}
-
-// item is one record, taken apart.
-type item struct {
-	envelope
-	leaf   Hash
-	about  *statement
-	record *Record
-	claims []string
-	err    error
-}
-
-func (v *verifier) read(first, want uint64) ([]item, error) {
-	all, err := v.bundle.records(first, want)
-	if err != nil {
-		return nil, err
-	}
-	if uint64(len(all)) != want {
-		return nil, fmt.Errorf("%w: %s has not the %d records that it must have", ErrBundle, recordsFile(first), want)
-	}
-	items := make([]item, len(all))
-	for i, sealed := range all {
-		items[i] = prepare(sealed)
-	}
-	return items, nil
-}
-
-// prepare does what needs no other record.
-func prepare(sealed []byte) item {
-	x := item{leaf: tlog.RecordHash(sealed)}
-	if x.envelope, x.err = unseal(sealed); x.err != nil {
-		return x
-	}
-	if x.about, x.err = decodeStatement(x.payload); x.err != nil {
-		return x
-	}
-	x.record = &x.about.Predicate
-	if x.err = x.record.check(); x.err == nil {
-		x.claims = x.record.overclaims()
-	}
-	return x
-}
-
 // take follows one record. The error is one of the bundle itself.
 func (v *verifier) take(seq uint64, x *item) error {
 	before := v.tree.size
 	if err := v.tree.add(x.leaf); err != nil {
 		return fmt.Errorf("%w: %w", ErrBundle, err)
 	}
+	v.giveUp(seq)
 	if x.err != nil {
 		v.found(&seq, FoundForm, "%v", x.err)
 		v.times = append(v.times, v.last.UnixMilli())
@@ -266,6 +195,12 @@ func (v *verifier) take(seq uint64, x *item) error {
 	}
 	for _, claim := range x.claims {
 		v.found(&seq, FoundVerdict, "%s", claim)
+	}
+	if err := v.keeps(x); err != nil {
+		return err
+	}
+	if seq == v.out.From {
+		v.beginsUnder(r)
 	}
 	v.underPromise(seq, r)
 	v.ofAct(seq, r)
@@ -322,25 +257,27 @@ func (v *verifier) aboutIts(seq uint64, x *item, size uint64) error {
 func (v *verifier) follow(seq uint64, x *item) bool {
 	chain := v.keys
 	by, step, err := chain.follow(x.keyID, x.record)
+	if errors.Is(err, ErrKeyBack) {
+		v.found(&seq, FoundKey, "%v: whoever did this holds a key that was to sign no more, and may have stolen it", err)
+		return false
+	}
 	if err != nil {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
 	}
 	if step == keyStays {
 		v.vouch(seq, by)
-		v.wrong.add(by, signatureCheck{seq, x.payload, x.signature})
-		return true
+		return v.signed(seq, by, x)
 	}
 	// A key is taken only from a record whose signature is right.
 	if err := x.signedBy(by); err != nil {
 		v.found(&seq, FoundSignature, "%v", err)
 		return false
 	}
-	if old := v.keys.current; old != (PublicKey{}) {
+	if old := v.keys.current; old != (PublicKey{}) && old != chain.current {
 		v.retired[old] = seq
 	}
 	v.keys = chain
-	delete(v.retired, chain.current)
 	v.stepped(seq, x.record, by, step)
 	v.vouch(seq, by)
 	return true

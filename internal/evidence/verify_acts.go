@@ -18,7 +18,7 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 	v.acts[actKey{r.Act, ended}]++
 	switch r.Phase {
 	case Intent:
-		v.open[seq] = r
+		v.open[seq] = intended{r.Act, r.Function, r.Time, r.Late != "", atTable(*r)}
 		if r.Act == ActSnapshot {
 			v.newest[r.Function] = seq
 		}
@@ -30,23 +30,23 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 
 func (v *verifier) ended(seq uint64, r *Record) {
 	if r.passed() {
-		v.passed[seq] = true
+		v.passed[seq] = testOf(r)
 	}
-	begun := v.open[*r.Intent]
+	intent, begun := v.open[*r.Intent]
 	switch {
 	case *r.Intent >= seq:
 		v.found(&seq, FoundResult, "it ends record %d, which is not before it", *r.Intent)
 	case *r.Intent < v.out.From:
 		// It began before the period, whose bundle has the intent.
-	case begun == nil:
+	case !begun:
 		v.found(&seq, FoundResult, "it ends record %d, which is no intent, or has ended already", *r.Intent)
-	case begun.Act != r.Act || begun.Function != r.Function:
-		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, begun.Act, begun.Function)
+	case intent.act != r.Act || intent.function != r.Function:
+		v.found(&seq, FoundResult, "it is %s of %q, and ends record %d, which is %s of %q", r.Act, r.Function, *r.Intent, intent.act, intent.function)
 	default:
 		delete(v.open, *r.Intent)
 	}
 	if r.Act == ActSnapshot {
-		v.point(seq, r, begun)
+		v.point(seq, r, intent)
 	}
 	if r.Proof != nil {
 		v.points.proven(seq, r)
@@ -79,9 +79,9 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 
 // drill checks that what a step rests on, and what closed an action, passed.
 func (v *verifier) drill(seq uint64, d *Drill) {
-	for _, s := range d.Steps {
-		if s.Proof != nil && s.Status == Pass && *s.Proof >= v.out.From && !v.passed[*s.Proof] {
-			v.found(&seq, FoundVerdict, "step %s claims to pass by record %d, which is no proof that passed before it", s.ID, *s.Proof)
+	for i := range d.Steps {
+		if s := &d.Steps[i]; s.Status == Pass {
+			v.step(seq, d, s)
 		}
 	}
 	for _, a := range d.Actions {
@@ -94,7 +94,7 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 		if a.Closed == nil || *a.Closed < v.out.From {
 			continue
 		}
-		if !v.passed[*a.Closed] || known && *a.Closed < since {
+		if _, passed := v.passed[*a.Closed]; !passed || known && *a.Closed < since {
 			v.found(&seq, FoundVerdict, "action %s claims to be closed by record %d, which is no test that passed after it was recorded", a.ID, *a.Closed)
 		}
 	}
@@ -103,10 +103,9 @@ func (v *verifier) drill(seq uint64, d *Drill) {
 // after checks the end: checkpoints, and what is still open.
 func (v *verifier) after() {
 	about := v.bundle.about
-	for _, sealed := range v.bundle.keys {
-		if x := prepare(sealed); x.err == nil && x.record.Sequence >= about.To {
-			seq := x.record.Sequence
-			v.follow(seq, &x)
+	for i := range v.bundle.keys {
+		if x := &v.bundle.keys[i]; x.record.Sequence >= about.To {
+			v.follow(x.record.Sequence, x)
 		}
 	}
 	start := v.checkpoint(bundleStart, v.bundle.start, about.From)
@@ -130,6 +129,7 @@ func (v *verifier) after() {
 	v.unsummedAtEnd()
 	v.unfinished()
 	v.overdueAtEnd()
+	v.unshownPromise()
 	v.silentAfter()
 }
 
@@ -260,23 +260,35 @@ func (v *verifier) head(signed []byte) {
 			v.found(nil, FoundHead, "the checkpoint that was given has the root %v of %d records, and those of the bundle have %v", at.Root, at.Size, root)
 		}
 	}
+	if check.NotChecked != "" {
+		v.warn(Warning{Kind: WarnUnchecked, Text: fmt.Sprintf("the checkpoint of %d records that was given was not compared: %s", at.Size, check.NotChecked)})
+	}
 	v.out.Heads = append(v.out.Heads, check)
 }
 
-// unfinished tells acts that may be under way from those whose end is hidden.
+// unfinished tells acts that may be under way from those whose end is hidden. A
+// part that ends before the log does cannot tell how a long act ended.
 func (v *verifier) unfinished() {
+	about := v.bundle.about
+	most, where := underway, ""
+	if about.To < about.Size {
+		most, where = underwayAtBorder, fmt.Sprintf("; the log goes on, and a bundle that reaches behind record %d must have its result", about.To-1)
+	}
 	for _, seq := range slices.Sorted(maps.Keys(v.open)) {
 		r := v.open[seq]
-		age := v.last.Sub(r.Time)
-		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.Act, r.Function, stamp(r.Time))
+		age := v.last.Sub(r.at)
+		what := fmt.Sprintf("%s of %q was begun at %s, and how it ended is not told", r.act, r.function, stamp(r.at))
 		switch {
-		case age > underway && !atTable(*r):
+		case age > most && !r.table:
 			v.found(&seq, FoundUnfinished, "%s by the end of the bundle, %s later", what, age.Round(1e9))
-		case r.Act == ActSnapshot && seq < v.newest[r.Function]:
-			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.Function])
+		case r.act == ActSnapshot && seq < v.newest[r.function]:
+			v.found(&seq, FoundUnfinished, "%s, though another of the same was begun since (record %d)", what, v.newest[r.function])
+		case r.at.Before(about.Since), !about.Until.IsZero() && !r.at.Before(about.Until):
+			// The records at the borders show that all between is there, and are not of
+			// the period: the bundles of those beside it tell of them.
 		default:
-			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.Time, Act: r.Act, Function: r.Function})
-			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle", From: r.Time, To: v.last})
+			v.out.Open = append(v.out.Open, OpenIntent{Record: seq, Time: r.at, Act: r.act, Function: r.function})
+			v.warn(Warning{Record: &seq, Kind: WarnOpen, Text: what + " in this bundle" + where, From: r.at, To: v.last})
 		}
 	}
 }

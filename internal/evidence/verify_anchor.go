@@ -40,10 +40,15 @@ func (v *verifier) held(seq uint64, a *Anchor) {
 	if a.Checkpoint == "" {
 		return
 	}
-	at, _, err := OpenCheckpoint([]byte(a.Checkpoint), v.keys.current)
+	// A key that gave way just before the record was written may have signed it, of
+	// records that were all there by then.
+	at, by, err := OpenCheckpoint([]byte(a.Checkpoint), v.known()...)
+	last, gone := v.retired[by]
 	switch {
 	case err != nil:
 		v.found(&seq, FoundAnchor, "its checkpoint of what %s holds is not signed by the key of then: %v", a.To, err)
+	case by != v.keys.current && (!gone || at.Size > last):
+		v.found(&seq, FoundAnchor, "its checkpoint of what %s holds is of %d records and signed with key %s, which did not sign the log then", a.To, at.Size, by.ID)
 	case at.Size != a.Size || at.Root.String() != a.Root:
 		v.found(&seq, FoundAnchor, "its checkpoint is of %d records with the root %v, and it says %d with %s", at.Size, at.Root, a.Size, a.Root)
 	}

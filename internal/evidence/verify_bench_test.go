@@ -26,7 +26,7 @@ func BenchmarkVerify(b *testing.B) {
 	o := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
 	start := spent(b)
 	for b.Loop() {
-		v, err := Verify(bytes.NewReader(bundle), int64(len(bundle)), o)
+		v, err := Verify(b.Context(), bytes.NewReader(bundle), int64(len(bundle)), o)
 		if err != nil || !v.OK {
 			b.Fatal(v, err)
 		}

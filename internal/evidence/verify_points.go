@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -44,17 +45,17 @@ func (b *pointBook) proven(seq uint64, r *Record) {
 }
 
 // point checks when the data of a snapshot is from: after the run was begun, and
-// before its end was told. begun is nil when that was before the period. Where a
+// before its end was told. begun is zero when that was before the period. Where a
 // record bears the time of the one before it, the clock had been set back: then
 // the times of the records say no more than that; nor do they when the intent is
 // late.
-func (v *verifier) point(seq uint64, r *Record, begun *Record) {
+func (v *verifier) point(seq uint64, r *Record, begun intended) {
 	s := r.Snapshot
 	if s == nil {
 		// It may have been made nevertheless: the program ended before it was told.
 		gap := pointGap{function: r.Function, to: r.Time.Add(pointSlack)}
-		if begun != nil {
-			gap.from = begun.Time.Add(-pointSlack)
+		if !begun.at.IsZero() {
+			gap.from = begun.at.Add(-pointSlack)
 		}
 		v.points.gaps = append(v.points.gaps, gap)
 		return
@@ -63,11 +64,11 @@ func (v *verifier) point(seq uint64, r *Record, begun *Record) {
 	if s.RecoveryPoint.After(r.Time.Add(pointSlack)) {
 		v.found(&seq, FoundPoint, "it says that its data is of %s, later than the record itself, %s", stamp(s.RecoveryPoint), stamp(r.Time))
 	}
-	if begun == nil || begun.Late != "" || v.clamped > 0 && v.clamped >= *r.Intent {
+	if begun.at.IsZero() || begun.late || v.clamped > 0 && v.clamped >= *r.Intent {
 		return
 	}
-	if s.RecoveryPoint.Before(begun.Time.Add(-pointSlack)) {
-		v.found(&seq, FoundPoint, "it says that its data is of %s, before it was begun at %s", stamp(s.RecoveryPoint), stamp(begun.Time))
+	if s.RecoveryPoint.Before(begun.at.Add(-pointSlack)) {
+		v.found(&seq, FoundPoint, "it says that its data is of %s, before it was begun at %s", stamp(s.RecoveryPoint), stamp(begun.at))
 	}
 	for site, at := range s.Durable {
 		if at.Before(s.RecoveryPoint.Add(-pointSlack)) {
@@ -90,10 +91,11 @@ func (v *verifier) takenOver(seq uint64, r *Record) {
 		from = before
 	}
 	v.points.gaps = append(v.points.gaps, pointGap{from: from.Add(-pointSlack), to: r.Time.Add(pointSlack)})
-	v.warn(Warning{
-		Record: &seq, Kind: WarnTaken, From: from, To: r.Time,
-		Text: fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as sites had it, site %s before others", stamp(from), stamp(r.Time), r.Alive.TakenFrom),
-	})
+	text := fmt.Sprintf("the host that wrote the log was lost after %s; it was taken over at %s as sites had it, site %s before others", stamp(from), stamp(r.Time), r.Alive.TakenFrom)
+	if len(r.Alive.NotTaken) > 0 {
+		text += "; beside it lay what is not of it, so somebody else wrote there, or it went on in two ways: " + strings.Join(r.Alive.NotTaken, "; ")
+	}
+	v.warn(Warning{Record: &seq, Kind: WarnTaken, From: from, To: r.Time, Text: text})
 }
 
 // unmade warns of proofs of recovery points that no record made. It is no finding:
@@ -108,8 +110,8 @@ func (v *verifier) unmade() {
 	slices.Sort(b.made)
 	b.gaps = append(b.gaps, pointGap{to: v.out.First.Add(pointSlack)})
 	for _, o := range v.open {
-		if o.Act == ActSnapshot {
-			b.gaps = append(b.gaps, pointGap{function: o.Function, from: o.Time.Add(-pointSlack)})
+		if o.act == ActSnapshot {
+			b.gaps = append(b.gaps, pointGap{function: o.function, from: o.at.Add(-pointSlack)})
 		}
 	}
 	for _, p := range b.proofs {

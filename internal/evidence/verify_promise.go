@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 // promised takes in what is promised from a record on, and warns of what is less
@@ -16,17 +15,7 @@ func (v *verifier) promised(seq uint64, r *Record) {
 			v.warn(Warning{Record: &seq, Kind: WarnLowered, Text: fmt.Sprintf("at %s %s", stamp(r.Time), less)})
 		}
 	}
-	for to := range v.due {
-		if now.Anchors[to] == 0 {
-			v.overdue(&seq, to, r.Time)
-			delete(v.due, to)
-		}
-	}
-	for to := range now.Anchors {
-		if _, known := v.due[to]; !known {
-			v.due[to] = r.Time
-		}
-	}
+	v.rhythm(seq, now, r.Time)
 	v.promise, v.promisedAt = now, seq
 }
 
@@ -40,8 +29,6 @@ func (v *verifier) underPromise(seq uint64, r *Record) {
 		return
 	}
 	switch named := *r.Promise; {
-	case v.promise == nil && named < v.out.From && seq >= v.out.From:
-		// None came along from before: nothing is judged by what was promised then.
 	case v.promise == nil || v.promisedAt != named:
 		v.unpromised[named] = true
 		v.found(&seq, FoundPromise, "it says that record %d is the newest policy before it, and %s", named, v.newestPromise())
@@ -50,15 +37,40 @@ func (v *verifier) underPromise(seq uint64, r *Record) {
 	}
 }
 
+// beginsUnder takes in the first record of a bundle of a part: a policy there is the
+// newest when the period begins. When there was an anchor before is not known: that
+// counts from this record.
+func (v *verifier) beginsUnder(r *Record) {
+	v.out.PromiseShown = r.Policy != nil && v.out.From > 0
+	if v.promise == nil {
+		return
+	}
+	for to, every := range v.promise.Anchors {
+		v.due[to] = dueFrom(r.Time, every)
+	}
+}
+
+// unshownPromise warns when nothing shows what was promised when the period begins.
+func (v *verifier) unshownPromise() {
+	if v.out.From == 0 || v.out.From == v.out.To || v.out.PromiseShown || len(v.unpromised) > 0 {
+		return
+	}
+	w := Warning{Kind: WarnUnpromised, From: v.out.First, Text: "no policy from before the period came along, and no record names one"}
+	if n := len(v.earlierPolicies); n > 0 {
+		w.Text = fmt.Sprintf("record %d is the newest policy that came along from before the period, and no record names it as the newest", v.earlierPolicies[n-1])
+	}
+	v.warn(w)
+}
+
 func (v *verifier) newestPromise() string {
 	if v.promise == nil {
-		return "there is none"
+		return "none came along"
 	}
 	return fmt.Sprintf("that is record %d", v.promisedAt)
 }
 
 // promisedBefore takes in what was promised last before the period. When it was
-// last anchored is not known: that counts from the begin of the period.
+// last anchored is not known: that counts from the first record.
 func (v *verifier) promisedBefore() {
 	for i := range v.earlierRecords {
 		r := &v.earlierRecords[i]
@@ -67,10 +79,7 @@ func (v *verifier) promisedBefore() {
 			continue
 		}
 		v.promise, v.promisedAt = r.Policy, r.Sequence
-		v.due = map[string]time.Time{}
-		for to := range r.Policy.Anchors {
-			v.due[to] = v.bundle.about.Since
-		}
+		v.earlierPolicies = append(v.earlierPolicies, r.Sequence)
 	}
 }
 

@@ -67,31 +67,3 @@ func inSeconds(s float64) time.Duration {
 	const most = float64(1 << 62)
 	return time.Duration(min(max(s*float64(time.Second), -most), most))
 }
-
-// anchored notes that somebody was given a checkpoint, and warns when that was
-// overdue.
-func (v *verifier) anchored(seq uint64, to string, at time.Time) {
-	if v.promise == nil || v.promise.Anchors[to] == 0 {
-		return
-	}
-	v.overdue(&seq, to, at)
-	v.due[to] = at
-}
-
-func (v *verifier) overdue(seq *uint64, to string, at time.Time) {
-	since, promised := v.due[to]
-	every := inSeconds(v.promise.Anchors[to])
-	if !promised || at.Sub(since) <= AnchorOverdue(every) {
-		return
-	}
-	v.warn(Warning{
-		Record: seq, Kind: WarnUnanchored, From: since, To: at,
-		Text: fmt.Sprintf("%s anchored nothing for %s, from %s to %s; that was to be every %s", to, at.Sub(since).Round(time.Second), stamp(since), stamp(at), every),
-	})
-}
-
-func (v *verifier) overdueAtEnd() {
-	for _, to := range slices.Sorted(maps.Keys(v.due)) {
-		v.overdue(nil, to, v.last)
-	}
-}

@@ -161,7 +161,7 @@ func bundleOf(t testing.TB, l *Log, since, until time.Time) []byte {
 
 func verify(t testing.TB, bundle []byte, o VerifyOptions) *Verification {
 	t.Helper()
-	v, err := Verify(bytes.NewReader(bundle), int64(len(bundle)), o)
+	v, err := Verify(t.Context(), bytes.NewReader(bundle), int64(len(bundle)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,6 +323,60 @@ func TestAnExerciseAtATableMayTakeLong(t *testing.T) {
 	good(t, v)
 	if len(v.Open) != 1 {
 		t.Errorf("%+v", v.Open)
+	}
+}
+
+// TestALongActAtTheEndOfAPart: how it ended is not in the bundle when the log goes
+// on, and is when it does not.
+func TestALongActAtTheEndOfAPart(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	n := must1(l.Begin(Record{Act: ActRestore, Function: "payments", Restore: &Restore{Target: "db2"}}))(t)
+	l.hours(t, 26)
+	until := l.clock.Now()
+	trust := VerifyOptions{Keys: []PublicKey{l.PublicKey()}}
+	if v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), trust); !slices.Equal(kinds(v), []FindingKind{FoundUnfinished}) {
+		t.Errorf("the whole log: %+v", v.Findings)
+	}
+	l.hours(t, 4)
+	must(t, n, l.End(n, Record{Act: ActRestore, Outcome: Done, Restore: &Restore{Target: "db2"}}))
+	l.hours(t, 6*24)
+	v := verify(t, bundleOf(t, l.Log, time.Time{}, until), trust)
+	good(t, v)
+	if got := warnings(v, WarnOpen); len(got) != 1 || !strings.Contains(got[0], "the log goes on, and a bundle that reaches behind record") {
+		t.Errorf("%q", got)
+	}
+	v = verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), trust)
+	good(t, v)
+	if got := warnings(v, WarnOpen); len(got) != 0 {
+		t.Errorf("the whole log after its end: %q", got)
+	}
+	// Nothing takes more than a week.
+	must1(l.Begin(Record{Act: ActRestore, Function: "payments", Restore: &Restore{Target: "db2"}}))(t)
+	l.hours(t, 8*24)
+	until = l.clock.Now()
+	l.hours(t, 1)
+	if v := verify(t, bundleOf(t, l.Log, time.Time{}, until), trust); !slices.Equal(kinds(v), []FindingKind{FoundUnfinished}) {
+		t.Errorf("after more than a week: %+v", v.Findings)
+	}
+}
+
+// TestTheRecordsAtTheBordersAreNotOfThePeriod: what was begun just before it or
+// just behind it is no open act of it.
+func TestTheRecordsAtTheBordersAreNotOfThePeriod(t *testing.T) {
+	l := newLife(t)
+	l.hours(t, 1)
+	must1(l.Begin(Record{Act: ActProof, Function: "payments", Proof: &Proof{Snapshot: "s1", Site: "cloud", Requested: "L5"}}))(t)
+	l.clock.Advance(time.Minute)
+	since := l.clock.Now()
+	l.clock.Advance(time.Minute)
+	l.hours(t, 1)
+	until := l.clock.Now()
+	l.snapshot(t, "payments")
+	v := verify(t, bundleOf(t, l.Log, since, until), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+	good(t, v)
+	if got := warnings(v, WarnOpen); len(got) != 0 || len(v.Open) != 0 {
+		t.Errorf("%q", got)
 	}
 }
 

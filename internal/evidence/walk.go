@@ -11,7 +11,7 @@ import (
 type walk struct {
 	origin string
 	keys   keychain
-	past   []PublicKey // that signed before
+	came   succession
 	size   uint64
 	last   time.Time
 }
@@ -35,8 +35,7 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	case !s.about(w.origin, before):
 		return nil, fmt.Errorf("%w: its subject is not what it is about", ErrDamaged)
 	}
-	was := w.keys.current
-	by, _, err := w.keys.follow(e.keyID, r)
+	by, step, err := w.keys.follow(e.keyID, r)
 	if err == nil && by.Origin != w.origin {
 		err = fmt.Errorf("%w: it is signed for %s", ErrSignature, by.Origin)
 	}
@@ -46,8 +45,8 @@ func (w *walk) next(sealed []byte, before tlog.Hash) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if was != w.keys.current && was != (PublicKey{}) {
-		w.past = append(w.past, was)
+	if step != keyStays {
+		w.came = append(w.came, succeeded{w.keys.current, step, w.size})
 	}
 	w.size, w.last = w.size+1, r.Time
 	return r, nil

@@ -1,6 +1,10 @@
 package evidence
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Warning is something that is on record as it should be, and not as it was
 // promised: no forgery, but nothing to overlook either.
@@ -42,6 +46,10 @@ const (
 	WarnOpen WarningKind = "open"
 	// WarnShort: the bundle ends before the period that was asked for does.
 	WarnShort WarningKind = "short"
+	// WarnUnpromised: nothing shows what was promised when the period begins.
+	WarnUnpromised WarningKind = "unpromised"
+	// WarnUnchecked: a checkpoint that was given could not be compared.
+	WarnUnchecked WarningKind = "unchecked"
 )
 
 var warned = map[WarningKind]string{
@@ -51,14 +59,22 @@ var warned = map[WarningKind]string{
 	WarnTaken:      "what no site had been given yet when the host was lost is not on record: compare with the checkpoints that you were given",
 	WarnUnmade:     "it was made while nothing could be put on record, or by somebody else: ask, and look for silence at that time",
 	WarnShort:      "the log may go on: ask for a later bundle, or compare with a checkpoint that was given outside since (--head)",
+	WarnUnpromised: "a policy may be left out, and what is not known is not judged: ask for a bundle of all records, or one that begins earlier",
+	WarnUnchecked:  "it shows nothing of this bundle: ask for one that reaches to where it was given",
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
+
+// mostMissed are told one by one in a warning.
+const mostMissed = 100
 
 func (v *verifier) warn(w Warning) {
 	if len(v.out.Warnings) >= mostFindings {
 		v.out.MoreWarnings++
 		return
 	}
-	w.Meaning = warned[w.Kind]
+	if more := len(w.Missed) - mostMissed; more > 0 {
+		w.Missed = append(slices.Clone(w.Missed[:mostMissed]), fmt.Sprintf("and %d things more", more))
+	}
+	w.Meaning, w.Text = warned[w.Kind], inShort(w.Text)
 	v.out.Warnings = append(v.out.Warnings, w)
 }

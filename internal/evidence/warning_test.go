@@ -201,6 +201,78 @@ func TestMissingAnchorsAreWarnings(t *testing.T) {
 	}
 }
 
+// anchoredEvery is the promise with another interval of its anchors.
+func anchoredEvery(every time.Duration) Policy {
+	p := promised()
+	p.Anchors = map[string]float64{"mail audit@auditor.example": every.Seconds()}
+	return p
+}
+
+// TestAnotherRhythmOfAnchors: up to a policy anchors are judged by the promise
+// before, and from there on by the new one.
+func TestAnotherRhythmOfAnchors(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		anchored func(t *testing.T, l *life)
+		want     []string
+	}{
+		"raised to hide a gap": {func(t *testing.T, l *life) {
+			l.hours(t, 240)
+			l.promise(t, anchoredEvery(30*day))
+			l.anchor(t)
+		}, []string{"anchored nothing for 240h"}},
+		"given up to hide a gap": {func(t *testing.T, l *life) {
+			l.hours(t, 240)
+			l.promise(t, anchoredEvery(0))
+		}, []string{"anchored nothing for 240h"}},
+		"raised, and kept": {func(t *testing.T, l *life) {
+			l.hours(t, 20)
+			l.promise(t, anchoredEvery(2*day))
+			l.hours(t, 20)
+			l.anchor(t)
+		}, nil},
+		"raised, and broken": {func(t *testing.T, l *life) {
+			l.hours(t, 20)
+			l.promise(t, anchoredEvery(2*day))
+			l.hours(t, 42)
+		}, []string{"anchored nothing for 61h"}},
+		"lowered, and kept": {func(t *testing.T, l *life) {
+			l.hours(t, 20)
+			l.promise(t, anchoredEvery(time.Hour))
+			l.clock.Advance(time.Second)
+			l.anchor(t)
+		}, nil},
+		"lowered, and broken": {func(t *testing.T, l *life) {
+			l.hours(t, 20)
+			l.promise(t, anchoredEvery(time.Hour))
+			l.hours(t, 3)
+		}, []string{"anchored nothing for 2h55m"}},
+		"lowered by little again and again": {func(t *testing.T, l *life) {
+			for less := range 6 {
+				l.hours(t, 10)
+				l.promise(t, anchoredEvery(day-time.Duration(less+1)*time.Minute))
+			}
+		}, []string{"anchored nothing for 40h"}},
+	} {
+		l := newLife(t)
+		l.promise(t, promised())
+		l.anchor(t)
+		c.anchored(t, l)
+		v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})
+		good(t, v)
+		got := warnings(v, WarnUnanchored)
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %q", name, got)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.Contains(got[i], want) {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+	}
+}
+
 func TestOpenActsAreWarnings(t *testing.T) {
 	l := full(t)
 	v := verify(t, bundleOf(t, l.Log, time.Time{}, time.Time{}), VerifyOptions{Keys: []PublicKey{l.PublicKey()}})

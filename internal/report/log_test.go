@@ -85,7 +85,7 @@ func TestReportNeedsOnlyTheBundle(t *testing.T) {
 	if _, err := log.WriteBundle(&bundle, weekendRequest().From.AddDate(-1, 0, 0), weekendRequest().To.AddDate(1, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	fromBundle, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
+	fromBundle, err := report.OpenBundle(t.Context(), bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,11 +118,11 @@ func TestNoReportOfABundleThatDoesNotHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := weekend().kept(t).PublicKey()
-	if _, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), other); err == nil {
+	if _, err := report.OpenBundle(t.Context(), bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), other); err == nil {
 		t.Error("a bundle is taken with a key of another log")
 	}
 	edited := withLastExchanged(t, bundle.Bytes())
-	_, err := report.OpenBundle(bytes.NewReader(edited), int64(len(edited)), log.PublicKey())
+	_, err := report.OpenBundle(t.Context(), bytes.NewReader(edited), int64(len(edited)), log.PublicKey())
 	if !errors.Is(err, report.ErrUnsound) && !errors.Is(err, evidence.ErrBundle) {
 		t.Errorf("a bundle with two records exchanged: %v", err)
 	}

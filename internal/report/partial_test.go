@@ -30,7 +30,7 @@ func TestReportOfAPartOfTheLog(t *testing.T) {
 			if err != nil || about.From == 0 {
 				t.Fatalf("%+v, %v", about, err)
 			}
-			part, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
+			part, err := report.OpenBundle(t.Context(), bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestAPartInWhichNothingWasBegun(t *testing.T) {
 	if _, err := log.WriteBundle(&bundle, from, b.now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	part, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
+	part, err := report.OpenBundle(t.Context(), bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestOpenActionsOfAPart(t *testing.T) {
 	if _, err := log.WriteBundle(&bundle, at("2026-11-04 00:00:00"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	part, err := report.OpenBundle(bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
+	part, err := report.OpenBundle(t.Context(), bytes.NewReader(bundle.Bytes()), int64(bundle.Len()), log.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}

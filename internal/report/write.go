@@ -181,8 +181,8 @@ var ErrUnsound = errors.New("the records do not hold")
 // OpenBundle verifies a bundle and makes a log of it. Acts without an end, and
 // verdicts that do not follow from their figures, are told in the report; the
 // error of anything else that was found matches [ErrUnsound].
-func OpenBundle(r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) {
-	opened, err := evidence.ReadBundle(r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
+func OpenBundle(ctx context.Context, r io.ReaderAt, size int64, key evidence.PublicKey) (Log, error) {
+	opened, err := evidence.ReadBundle(ctx, r, size, evidence.VerifyOptions{Keys: []evidence.PublicKey{key}})
 	v := opened.Verification
 	if v != nil {
 		for _, f := range v.Findings {

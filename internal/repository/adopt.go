@@ -40,7 +40,7 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 		object, err = readObject(ctx, a.site.quiet(), info.Name, maxCommit)
 		return err
 	})
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, ErrCorrupt) || a.refusedEvidence(ctx, info.Name, err) {
 		return false, &Problem{info.Name, err.Error()}, nil
 	}
 	if err != nil {
@@ -61,6 +61,13 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 		return false, &Problem{info.Name, err.Error()}, nil
 	}
 	return false, nil, err
+}
+
+// refusedEvidence reports whether a site refuses to give one object of evidence while
+// it gives others: whoever may write there can encrypt it with a key of their own,
+// and that must not end a rebuild or a comparison.
+func (a *adopter) refusedEvidence(ctx context.Context, name string, err error) bool {
+	return strings.HasPrefix(name, evidencePrefix) && errors.Is(err, storage.ErrDenied) && a.checkRepository(ctx, a.site.quiet()) == nil
 }
 
 // lackingError: the site does not have what a commit names.

@@ -236,6 +236,17 @@ func (r *Repository) ReadEvidence(ctx context.Context, name string, o EvidenceOb
 	return r.readEvidence(ctx, site, o.Name())
 }
 
+// ReadAnyEvidence returns what lies at a site under the name of a run of records,
+// also when other bytes were acknowledged: what is to be taken over is known by its
+// signatures.
+func (r *Repository) ReadAnyEvidence(ctx context.Context, name string, o EvidenceObject) ([]byte, error) {
+	site, err := r.Site(name)
+	if err != nil {
+		return nil, err
+	}
+	return readObject(ctx, site, o.Name(), maxEvidence)
+}
+
 // KnowsEvidence reports whether the catalog knows a run of records.
 func (r *Repository) KnowsEvidence(o EvidenceObject) (bool, error) {
 	_, err := r.catalog.Object(o.Name())
@@ -258,6 +269,20 @@ func (r *Repository) readEvidence(ctx context.Context, site Site, name string) (
 		err = nil // another host has just written it
 	}
 	return content, err
+}
+
+// ForgetEvidence has the catalog forget objects of evidence that are none of this
+// host's, and what of them waits. They stay where they lie.
+func (r *Repository) ForgetEvidence(names []string) error {
+	if err := r.mayWrite(); err != nil || len(names) == 0 {
+		return err
+	}
+	r.commitMu.Lock()
+	defer r.commitMu.Unlock()
+	if err := r.catalog.DropObjects(names); err != nil {
+		return fmt.Errorf("repository: forget %d objects of evidence: %w", len(names), err)
+	}
+	return nil
 }
 
 // LostEvidence returns what sites lack of the evidence and none can give the other.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/storage"
+	"github.com/saypro/backupd/internal/storage/faulty"
 )
 
 const someLog = "0badcafe"
@@ -286,6 +287,34 @@ func TestDamagedEvidenceIsNoOtherEvidence(t *testing.T) {
 	}
 	if err := old.Catalog.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// One object that a site refuses to give, as when somebody has encrypted it with a key
+// of their own, ends neither a comparison nor a rebuild.
+func TestRefusedEvidenceIsAProblem(t *testing.T) {
+	b := newBench(t)
+	mine := b.publish(t, 0, 10)
+	b.inStep(t)
+	theirs := EvidenceObject{Log: someLog, First: 90, Count: 10}
+	content := evidenceOf(90, 10)
+	stores := b.flawed(t)
+	err := stores["cloud"].Put(t.Context(), storage.Object{Name: theirs.Name(), Size: int64(len(content)), SHA256: sum(content), Body: bytes.NewReader(content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stores["cloud"].Inject(faulty.Rule{Op: "get", Name: theirs.Name(), Err: storage.ErrDenied})()
+	synced, err := b.Sync(t.Context(), []string{"cloud"}, time.Minute, nil)
+	if at := synced["cloud"]; err != nil || len(at.Problems) != 1 || at.Problems[0].Object != theirs.Name() {
+		t.Errorf("compared: %+v (%v)", at, err)
+	}
+	at := slices.IndexFunc(b.options.Sites, func(s Site) bool { return s.Name == "cloud" })
+	r, out := b.rebuilt(t, b.options.Sites[at])
+	if len(out.Damaged) != 1 || out.Damaged[0].Object != theirs.Name() || out.Evidence != 1 {
+		t.Errorf("rebuilt: %+v", out)
+	}
+	if known, err := r.EvidenceObjects(); err != nil || len(known) != 1 || known[0].Name() != mine.Name() {
+		t.Errorf("known: %+v (%v)", known, err)
 	}
 }
 
