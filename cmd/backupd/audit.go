@@ -61,7 +61,7 @@ audit will ask about them. No service may run for these two.`,
 			}
 			key, err := a.evidenceKey(cmd.Context(), rotate, startOver, newLog)
 			return a.answer(something(key, key.Public != ""), err, func() error {
-				if err != nil {
+				if key.Public == "" {
 					return nil
 				}
 				return a.showEvidenceKey(key)
@@ -133,7 +133,7 @@ Nothing in it is secret, and no row of anybody's data.`,
 				if err != nil {
 					return nil
 				}
-				_, err := fmt.Fprintf(a.stdout, "%s: records %d to %d of the %d of %s\n", out, about.From, about.To, about.Size, about.Origin)
+				_, err := fmt.Fprintf(a.stdout, "%s: %s\n", out, held(about))
 				return err
 			})
 		},
@@ -144,6 +144,14 @@ Nothing in it is secret, and no row of anybody's data.`,
 	f.StringVarP(&out, "output", "o", "", "the new `FILE` to write")
 	_ = cmd.MarkFlagFilename("output", "zip")
 	return cmd
+}
+
+// held says which records a bundle holds, as a check of it does.
+func held(about evidence.About) string {
+	if about.From == about.To {
+		return fmt.Sprintf("no records; the log %s holds %d", about.Origin, about.Size)
+	}
+	return fmt.Sprintf("records %d to %d of %d of %s", about.From, about.To-1, about.Size, about.Origin)
 }
 
 // writeBundle writes a bundle into a new file, and leaves none behind when that

@@ -19,10 +19,10 @@ func newCheck(a *app) *cobra.Command {
 		Short:   "Look at everything the configuration depends on",
 		GroupID: groupSetup,
 		Long: `Check reads the configuration and looks at all that it names: the data
-directory, the keys (that of the evidence log, too), every site and source with the rights that are needed
-there, the programs of PostgreSQL, and the place for proofs; a service that runs
-is asked how the sites fare. A line each, and for what fails what to do about
-it. Nothing is changed.
+directory, the keys (that of the evidence log, too), every site and source with
+the rights that are needed there, the programs of PostgreSQL, and the place for
+proofs; a service that runs is asked how the sites fare. A line each, and for
+what fails what to do about it. Nothing is changed.
 
 Exit status 1 when anything is not as it must be, 2 when the configuration
 itself is wrong.`,
@@ -36,7 +36,7 @@ itself is wrong.`,
 			if err != nil {
 				return err
 			}
-			findings := append(engine.Check(cmd.Context(), cfg, a.engineOptions()), a.asked(cmd.Context(), cfg)...)
+			findings := engine.Heard(engine.Check(cmd.Context(), cfg, a.engineOptions()), a.asked(cmd.Context(), cfg))
 			return errors.Join(
 				a.answer(list(findings, nil), nil, func() error { return a.showFindings(findings) }),
 				checkOutcome(findings), cmd.Context().Err())
@@ -67,9 +67,7 @@ func (a *app) asked(ctx context.Context, cfg *config.Config) []engine.Finding {
 		return []engine.Finding{{Group: "service", Subject: server.SocketPath(cfg.DataDir), Detail: err.Error()}}
 	}
 	findings := append(engine.FindingsOf(sites), engine.EscrowFinding(keys.EscrowTests, a.clock.Now()))
-	if f := engine.SigningKeyFinding(cfg, signing.Public, signingErr); !f.OK {
-		findings = append(findings, f) // what is right was said already
-	}
+	findings = append(findings, engine.SigningKeyFinding(cfg, signing.Public, signingErr))
 	return append(findings, engine.ProvenFindings(status)...)
 }
 

@@ -46,12 +46,12 @@ func (a *app) names(of func(config.Outline) []string) []string { return of(a.out
 func functionNames(o config.Outline) []string { return slices.Sorted(slices.Values(o.FunctionOrder)) }
 func siteNames(o config.Outline) []string     { return o.SiteOrder }
 
-// levels returns the proof levels, each with its meaning for the shell to
-// show.
+// levels returns the proof levels that --level takes, each with its meaning for
+// the shell to show. The last one is a cold start, which has a flag of its own.
 func levels() []string {
-	out := make([]string, len(verify.Levels))
-	for i, level := range verify.Levels {
-		out[i] = cobra.CompletionWithDesc(level, verify.Meaning(level))
+	var out []string
+	for _, level := range verify.Levels[:len(verify.Levels)-1] {
+		out = append(out, cobra.CompletionWithDesc(level, verify.Meaning(level)))
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/drill"
 	"github.com/saypro/backupd/internal/engine"
 )
@@ -30,6 +31,9 @@ fill in.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			form, err := reviewFormat(format, out)
+			if err != nil && format == "" {
+				err = fmt.Errorf("%w, or say it with --format", err)
+			}
 			if err != nil {
 				return usageError(cmd, err)
 			}
@@ -49,15 +53,19 @@ fill in.`,
 				}
 			}
 			return a.answer(document, err, func() error {
-				if err != nil || out != "" {
+				switch {
+				case err != nil:
 					return nil
+				case out != "":
+					_, err := fmt.Fprintf(a.stdout, "%s: %s, the draft of the review of %s: %s\n", out, show.Bytes(int64(len(text))), v.Exercise.ID, v.Exercise.State)
+					return err
 				}
 				_, err := a.stdout.Write(text)
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "", "`FORMAT`: md, html or json (default by the name of the file, else md)")
+	cmd.Flags().StringVar(&format, "format", "", "`FORMAT`: md, html or json (default as the file is called; md on standard output)")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write to this `FILE` instead of standard output")
 	complete(cmd, "format", "md", "html", "json")
 	return cmd
@@ -66,10 +74,19 @@ fill in.`,
 // reviewFormat says in which form to write.
 func reviewFormat(format, out string) (string, error) {
 	if format == "" {
-		format = strings.TrimPrefix(filepath.Ext(out), ".")
-		if format != "html" && format != "json" {
-			format = "md"
+		ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(out)), ".")
+		switch ext {
+		case "html", "json", "md":
+			return ext, nil
+		case "htm":
+			return "html", nil
+		case "txt", "markdown":
+			return "md", nil
 		}
+		if out == "" {
+			return "md", nil
+		}
+		return "", fmt.Errorf("%s: in which form? Call the file .html, .md or .json", out)
 	}
 	switch format {
 	case "md", "html", "json":

@@ -53,6 +53,11 @@ carried out, which shows nothing.`,
 			if s.Kind == drill.Tabletop && !req.Technical && review != "" {
 				return usageError(cmd, errors.New("--review: an exercise at a table has none before 'backupd drill record' takes the answers"))
 			}
+			if review != "" {
+				if _, err := reviewFormat("", review); err != nil {
+					return usageError(cmd, fmt.Errorf("--review %w", err))
+				}
+			}
 			req.Scenario = raw
 			if identity != "" {
 				if req.Identity, _, err = a.identitiesOf(identity); err != nil {

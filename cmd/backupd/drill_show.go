@@ -19,6 +19,12 @@ func (a *app) showRun(s *drill.Scenario, x *drill.Exercise) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", a.style.Bold(s.Title), strings.TrimSpace(s.Situation))
+	for _, objective := range x.Objectives {
+		fmt.Fprintf(&b, "  %s\n", objective)
+	}
+	if len(x.Objectives) > 0 {
+		b.WriteByte('\n')
+	}
 	for _, r := range s.Roles {
 		fmt.Fprintf(&b, "  %s %s\n", a.style.Bold(r.Role), r.Does)
 	}
@@ -46,10 +52,10 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n", a.style.Bold(x.ID), a.drillState(x.State))
 	table := show.Table{Head: []string{"  FUNCTION", "LEVEL", ">LOST", ">RPO", ">WAITED", ">RESTORED AND PROVEN", ">RTO", "VERDICT"}}
-	for _, s := range x.Steps {
+	for _, s := range drill.Judged(x.Steps) {
 		if drill.Restores(s) {
-			table.Row("  "+s.Function, s.Level, show.Seconds(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Seconds(s.WaitedSeconds),
-				show.Seconds(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
+			table.Row("  "+s.Function, s.Level, show.Taken(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Taken(s.WaitedSeconds),
+				show.Taken(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
 		}
 	}
 	if !table.Empty() {
@@ -67,14 +73,21 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	for _, reason := range x.Reasons {
 		fmt.Fprintf(&b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
 	}
-	if x.Kind != drill.Tabletop && drill.PeopleSeconds(x.Steps) == 0 {
+	switch people := drill.PeopleSeconds(x.Steps); {
+	case x.Kind == drill.Tabletop:
+	case people == 0:
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("Machine time only: what people take is not in it. 'backupd drill record' adds it."))
+	default:
+		fmt.Fprintf(&b, "  people took %s besides; what is over its RTO together with that is a failure\n", show.Taken(people))
 	}
 	for _, text := range x.NotShown {
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("not shown: "+text))
 	}
 	if x.Review != "" {
 		fmt.Fprintf(&b, "  review, to be completed by people: %s\n", x.Review)
+	}
+	if x.ReviewStale {
+		fmt.Fprintf(&b, "  %s\n", a.style.Warn("That draft is older than what is recorded now, and is left alone: 'backupd drill report "+x.ID+" -o FILE' drafts it anew."))
 	}
 	if _, err := fmt.Fprint(a.stdout, b.String()); err != nil {
 		return err

@@ -2,10 +2,13 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/saypro/backupd/internal/drill"
+	"github.com/saypro/backupd/internal/evidence"
 )
 
 // named finds the commands that a text names, between backquotes or quotes.
@@ -86,11 +89,50 @@ func words(line string) (out []string) {
 
 func TestReportFormat(t *testing.T) {
 	for _, c := range []struct{ format, out, want string }{
-		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
+		{"", "", "md"}, {"", "a.html", "html"}, {"", "a.json", "json"}, {"", "a.txt", "md"}, {"", "a.HTML", "html"}, {"", "a.docx", ""}, {"md", "a.docx", "md"}, {"html", "a.md", "html"}, {"pdf", "", ""},
 	} {
 		got, err := reviewFormat(c.format, c.out)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%q, %q: %q, %v", c.format, c.out, got, err)
 		}
 	}
+}
+
+// A function that is too late with the time of people does not pass in the table
+// either, and a draft that was made before that is said to be old.
+func TestExerciseShowsWhatPeopleMissed(t *testing.T) {
+	x := &drill.Exercise{
+		ID: "full-scale-2026-11-25", Kind: drill.FullScale, State: drill.StateMissed, Review: "/var/lib/backupd/reviews/x.html", ReviewStale: true,
+		Steps: []evidence.DrillStep{
+			{ID: "restore-payments", Kind: drill.StepRestore, Function: "payments", Level: "L5", Seconds: 1800, RTOSeconds: 3600, Status: evidence.Pass},
+			{ID: "switch", Kind: drill.StepPeople, Seconds: 2400, Status: evidence.Pass},
+		},
+	}
+	out := printed(t, func(a *app) error { return a.showExercise(x) })
+	for _, want := range []string{"fail", "backupd drill report full-scale-2026-11-25 -o FILE"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it lacks %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "pass\n") {
+		t.Errorf("it passes:\n%s", out)
+	}
+}
+
+// printed is what a command prints on standard output.
+func printed(t *testing.T, show func(a *app) error) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := show(newApp(os.Stdin, f, f)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,10 @@ func (a *app) showKeys(list engine.KeyList) error {
 	}
 	for _, t := range list.EscrowTests {
 		outcome := a.style.Good("opened everything")
-		if !t.Passed {
+		if failed := slices.ContainsFunc(slices.Collect(maps.Values(t.Sites)), func(s repository.EscrowSite) bool { return !s.Passed }); failed {
 			outcome = a.style.Bad("did NOT open everything")
+		} else if len(t.Untested) > 0 {
+			outcome = a.style.Warn("opened everything at " + strings.Join(a.inOrder(maps.Keys(t.Sites)), ", ") + ", never tried at " + strings.Join(t.Untested, ", "))
 		}
 		fmt.Fprintf(&b, "  tested     %s %s: %s\n", show.Time(t.At), strings.Join(t.Recipients, ", "), outcome)
 	}

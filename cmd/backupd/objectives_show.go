@@ -117,23 +117,23 @@ func (a *app) maximum(v engine.ExposureView) string {
 		return a.style.Bad("none")
 	}
 	if v.UnprotectedSeconds > 0 {
-		return show.Seconds(v.MaximumSeconds) + a.style.Bad(", none for "+show.Seconds(v.UnprotectedSeconds))
+		return show.Taken(v.MaximumSeconds) + a.style.Bad(", none for "+show.Taken(v.UnprotectedSeconds))
 	}
-	return show.Seconds(v.MaximumSeconds)
+	return show.Taken(v.MaximumSeconds)
 }
 
 func optionalP99(v engine.ExposureView) string {
 	if v.P99Seconds == nil {
 		return "no bound"
 	}
-	return show.Seconds(*v.P99Seconds)
+	return show.Taken(*v.P99Seconds)
 }
 
 func brokenFor(v engine.ExposureView) string {
 	if v.BrokenSeconds == 0 {
 		return show.None
 	}
-	return show.Seconds(v.BrokenSeconds)
+	return show.Taken(v.BrokenSeconds)
 }
 
 // showViolations shows when not every site kept the promise, the newest first:
@@ -150,12 +150,12 @@ func (a *app) showViolations(b *strings.Builder, f engine.FunctionObjectives) {
 				continue
 			}
 			shown++
-			peak := "peak " + show.Seconds(broken.PeakSeconds)
+			peak := "peak " + show.Taken(broken.PeakSeconds)
 			if broken.Unprotected {
 				peak = "no recovery point"
 			}
 			fmt.Fprintf(b, "  %s %s for %s, %s, %s of %s\n", a.style.Bad("x"), show.Time(broken.Start),
-				show.Duration(broken.End.Sub(broken.Start)), viewName(v), peak, show.Seconds(broken.LimitSeconds))
+				show.Taken(broken.End.Sub(broken.Start).Seconds()), viewName(v), peak, show.Seconds(broken.LimitSeconds))
 			for _, c := range broken.Causes {
 				fmt.Fprintf(b, "      %s: %s\n", c.Kind, show.Text(c.Detail))
 			}
@@ -173,6 +173,10 @@ func (a *app) showOutlook(b *strings.Builder, o engine.Outlook, now time.Time) {
 	fmt.Fprintf(b, "  plan     %s\n", show.Text(o.Interval))
 	fmt.Fprintf(b, "  durable  %s\n", a.development(o.Durable))
 	for _, r := range o.Restore {
+		if r.Unknown {
+			fmt.Fprintf(b, "  restore  from %s: %s: %s\n", r.Site, a.style.Warn("unknown"), r.Basis)
+			continue
+		}
 		how := "measured: " + r.Basis + ", " + show.Ago(r.At, now)
 		if !r.Measured {
 			how = r.Basis
@@ -181,7 +185,7 @@ func (a *app) showOutlook(b *strings.Builder, o engine.Outlook, now time.Time) {
 		if r.LeftSeconds != nil && *r.LeftSeconds >= 0 {
 			left = fmt.Sprintf(" of machine time, which leaves people %s of an RTO of %s", show.Seconds(*r.LeftSeconds), show.Seconds(r.RTOSeconds))
 		}
-		fmt.Fprintf(b, "  restore  from %s: %s in %s%s (%s)\n", r.Site, show.Bytes(r.Bytes), show.Seconds(r.Seconds), left, how)
+		fmt.Fprintf(b, "  restore  from %s: %s in %s%s (%s)\n", r.Site, show.Bytes(r.Bytes), show.Taken(r.Seconds), left, how)
 		if r.Development.Trend == "growing" || r.Development.Trend == "falling" {
 			fmt.Fprintf(b, "           %s\n", a.development(r.Development))
 		}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,7 +73,7 @@ verified first, with the key that the auditor was given.`,
 	f.StringVar(&flags.month, "month", "", "the period is this `MONTH`, 2026-10")
 	f.StringVar(&flags.quarter, "quarter", "", "the period is this `QUARTER`, 2026-Q3")
 	f.StringVar(&flags.proof, "proof", "", "one proof: the number of its `RECORD` in the evidence log")
-	f.StringVar(&flags.format, "format", "", "`FORMAT`: html, pdf or json (default as the file is called, else html)")
+	f.StringVar(&flags.format, "format", "", "`FORMAT`: html, pdf or json (default as the file is called; html on standard output)")
 	f.StringVarP(&flags.output, "output", "o", "", "the `FILE` to write; - is standard output")
 	f.StringVar(&flags.bundle, "bundle", "", "read the records from this `FILE`, made by 'backupd audit bundle'")
 	f.StringVar(&flags.key, "key", "", "verify the bundle with this verifier key, or the one in this `FILE`")
@@ -127,10 +129,14 @@ func reportForm(f reportFlags) (string, error) {
 		}
 		return f.format, nil
 	}
-	if ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(f.output)), "."); slices.Contains(report.Formats, ext) {
+	switch ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(f.output)), "."); {
+	case slices.Contains(report.Formats, ext):
 		return ext, nil
+	case ext == "htm" || f.output == "-":
+		return report.FormatHTML, nil
+	default:
+		return "", fmt.Errorf("-o %s: in which form? Call the file .%s, or say it with --format", f.output, strings.Join(report.Formats, ", ."))
 	}
-	return report.FormatHTML, nil
 }
 
 // writeReport lets whoever has the records write the report.
@@ -140,7 +146,11 @@ func (a *app) writeReport(ctx context.Context, req report.Request, f reportFlags
 	}
 	file, err := os.CreateTemp(filepath.Dir(f.output), ".backupd-report-*")
 	if err != nil {
-		return nil, fmt.Errorf("write the report: %w", err)
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // of a name that nobody gave
+		}
+		return nil, fmt.Errorf("write the report %s: make a file in %s: %w", f.output, filepath.Dir(f.output), err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // gone by then, when all went well
 	out, err := a.makeReport(ctx, req, f, file)
@@ -206,6 +216,9 @@ func reportLine(out *reported) string {
 		return line + fmt.Sprintf("the proof of record %d: %s", *m.Proof, m.Finding)
 	}
 	line += fmt.Sprintf("%s to %s, %s", show.Time(m.From), show.Time(m.To), show.Plural(len(m.Verdicts), "function"))
+	if len(m.Verdicts)+m.Proofs+m.Failures == 0 {
+		return line + "; nothing is on record of that time"
+	}
 	n := map[report.Verdict]int{}
 	for _, v := range m.Verdicts {
 		n[v]++

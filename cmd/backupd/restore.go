@@ -97,7 +97,7 @@ func (a *app) restore(ctx context.Context, req restore.Request, flags restoreFla
 	if result.Function != "" {
 		document = result
 	}
-	return a.answer(document, err, func() error { return a.showRestored(result, err == nil) })
+	return a.answer(document, err, func() error { return a.showRestored(result, err) })
 }
 
 func (a *app) plan(ctx context.Context, req restore.Request) error {

@@ -22,7 +22,7 @@ func (a *app) showPlan(w io.Writer, p restore.Plan, req restore.Request) error {
 		fmt.Fprintf(&b, "  %s         %s\n\n", a.style.Bad("REFUSED"), p.Refused)
 	}
 	fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(p.RecoveryPoint, a.clock.Now()), p.Snapshot)
-	fmt.Fprintf(&b, "  expected loss   %s: what was written between the recovery point and %s\n", a.style.Bold(show.Seconds(p.ExpectedLossSeconds)), since)
+	fmt.Fprintf(&b, "  expected loss   %s: what was written between the recovery point and %s\n", a.style.Bold(show.Taken(p.ExpectedLossSeconds)), since)
 	fmt.Fprintf(&b, "  expected time   %s\n", a.expectedTime(p))
 	fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s to fetch\n",
 		show.Plural(len(p.Tables), "table"), show.Count(p.Rows), show.Bytes(p.BytesRaw), show.Bytes(p.BytesToFetch))
@@ -66,22 +66,28 @@ func (a *app) expectedTime(p restore.Plan) string {
 	return span + ", " + basis
 }
 
-// showRestored says what a restore has done, or how far it came.
-func (a *app) showRestored(r restore.Result, done bool) error {
+// showRestored says what a restore has done, or how far it came. One that is not
+// on record was done all the same.
+func (a *app) showRestored(r restore.Result, err error) error {
 	if r.Function == "" {
 		return nil // nothing was begun
 	}
 	var b strings.Builder
+	done := err == nil || r.Unrecorded != "" && exitStatus(err) == statusDegraded
 	if done {
-		fmt.Fprintf(&b, "%s is restored into %s in %s\n\n", a.style.Bold(r.Function), a.style.Bold(r.To), show.Seconds(r.DurationSeconds))
+		fmt.Fprintf(&b, "%s is restored into %s in %s\n\n", a.style.Bold(r.Function), a.style.Bold(r.To), show.Taken(r.DurationSeconds))
 	} else {
-		fmt.Fprintf(&b, "%s was %s restored into %s\n\n", a.style.Bold(r.Function), a.style.Bad("NOT"), r.To)
+		fmt.Fprintf(&b, "%s was %s restored", a.style.Bold(r.Function), a.style.Bad("NOT"))
+		if r.To != "" {
+			fmt.Fprintf(&b, " into %s", r.To)
+		}
+		b.WriteString("\n\n")
 	}
 	if r.Snapshot != "" {
 		fmt.Fprintf(&b, "  recovery point  %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
 	}
 	if r.Snapshot != "" && done {
-		fmt.Fprintf(&b, "  lost            what was written in the %s after it\n", show.Seconds(r.LossSeconds))
+		fmt.Fprintf(&b, "  lost            what was written in the %s after it\n", show.Taken(r.LossSeconds))
 	}
 	if done || r.Rows > 0 {
 		fmt.Fprintf(&b, "  data            %s, %s rows, %s; %s fetched\n",
@@ -97,21 +103,32 @@ func (a *app) showRestored(r restore.Result, done bool) error {
 		fmt.Fprintf(&b, "  kept            the database that was replaced, as %s; drop it when it is no longer needed\n", a.style.Bold(r.KeptDatabase))
 	}
 	a.showRestoredDetails(&b, r)
-	_, err := fmt.Fprint(a.stdout, b.String())
+	if done && r.Unrecorded != "" {
+		fmt.Fprintf(&b, "  %s   the database is complete and can be used, but nothing says yet, for an auditor to check, that it was restored;\n"+
+			"                  that is put on record as soon as something can be. Why, and what to do, is said below\n", a.style.Warn("NOT ON RECORD"))
+	}
+	_, err = fmt.Fprint(a.stdout, b.String())
 	return err
 }
 
 func (a *app) showRestoredDetails(b *strings.Builder, r restore.Result) {
-	passed := 0
+	var equal []string
+	structure := 0
 	for _, c := range r.Checks {
-		if c.Passed {
-			passed++
-			continue
+		switch {
+		case !c.Passed:
+			fmt.Fprintf(b, "  %s          %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, c.Detail)
+		case strings.HasPrefix(c.Name, restore.StructureCheck):
+			structure++
+		default:
+			equal = append(equal, c.Name+": "+c.Detail)
 		}
-		fmt.Fprintf(b, "  %s          %s %s: %s\n", a.style.Bad("FAILED"), c.Level, c.Name, c.Detail)
 	}
-	if passed > 0 {
-		fmt.Fprintf(b, "  checked         %s passed\n", show.Plural(passed, "comparison"))
+	if structure > 0 {
+		equal = append(equal, "structure: "+show.Plural(structure, "kind")+" of objects equal")
+	}
+	for i, text := range equal {
+		fmt.Fprintf(b, "  %-15s %s\n", []string{"checked", ""}[min(i, 1)], text)
 	}
 	for _, f := range r.FallThroughs {
 		b.WriteString(a.fallThrough(f))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/saypro/backupd/cmd/backupd/internal/show"
 	"github.com/saypro/backupd/internal/engine"
 )
 
@@ -30,7 +31,8 @@ While the service runs, commands talk to it over its socket in the data
 directory; without one they do the work themselves.
 
 Exit status: 0 done; 1 failed; 2 wrong usage or configuration; 3 done, but
-degraded: a site lacks it; 4 a proof found a difference.`
+degraded: a site lacks it; 4 a proof, a scrub, an audit or an exercise found
+what must not be.`
 
 // newRoot returns the command that all others hang from.
 func newRoot(a *app) *cobra.Command {
@@ -145,9 +147,17 @@ func usageError(cmd *cobra.Command, err error) error {
 // args makes what check finds wrong usage.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError(cmd, err)
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		if strings.HasPrefix(err.Error(), "accepts ") { // how many there are to be, which the line says better
+			given := "no argument is given"
+			if len(args) > 0 {
+				given = show.Plural(len(args), "argument") + " given, " + strings.Join(args, " ")
+			}
+			err = fmt.Errorf("%s; write it as: %s", given, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return usageError(cmd, err)
 	}
 }

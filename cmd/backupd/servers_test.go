@@ -12,9 +12,9 @@ import (
 )
 
 // onServers are the scripts that get a database and two sites on real servers:
-// $MARKET is the URL of the database, $ONSITE and $CLOUD stand for a site in a
+// $MARKET is the URL of the database, $TARGET that of an empty one, $ONSITE and $CLOUD stand for a site in a
 // configuration, $CLOUD_FILES is the folder with the objects of the second.
-var onServers = []string{"sites", "space", "scrub", "controls", "objectives", "suspect", "audit"}
+var onServers = []string{"sites", "space", "scrub", "controls", "objectives", "suspect", "audit", "lostkey"}
 
 type database struct{}
 
@@ -33,6 +33,7 @@ func giveServers(t *testing.T, env *testscript.Env) {
 		CREATE SCHEMA payments; CREATE TABLE payments.ledger (id int PRIMARY KEY, note text);
 		INSERT INTO payments.ledger SELECT i, md5(i::text) FROM generate_series(1, 1000) i`)
 	env.Setenv("MARKET", db.URL())
+	env.Setenv("TARGET", db.NewDatabase(t).URL())
 	env.Values[database{}] = db
 	pair := testenv.Sites(t)
 	for _, s := range []*testenv.Site{pair.Onsite, pair.Cloud} {

@@ -41,12 +41,24 @@ func (a *app) showStatus(s engine.Status) error {
 func (a *app) showRest(b *strings.Builder, s engine.Status) {
 	fmt.Fprintf(b, "spool  %s\n", a.spool(s.Spool))
 	if u := s.Upkeep; u != nil {
-		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.due(u.Next, s))
+		fmt.Fprintf(b, "last prune %s, last sweep %s, next of both %s\n", a.lastRun(u.LastPrune, s), a.lastRun(u.LastSweep, s), a.nextUpkeep(u, s))
 	}
 	fmt.Fprintf(b, "negative controls  %s\n", a.controlled(s.Controls))
 	fmt.Fprintf(b, "evidence anchored  %s\n", a.anchored(s.Anchors))
 	for _, reason := range s.Reasons {
 		fmt.Fprintf(b, "%s %s\n", a.style.Bad("!"), show.Text(reason))
+	}
+}
+
+// nextUpkeep says when the service prunes and sweeps next.
+func (a *app) nextUpkeep(u *engine.Upkeep, s engine.Status) string {
+	switch {
+	case !s.Serving:
+		return "when a service runs"
+	case u.Next.IsZero():
+		return "now"
+	default:
+		return a.due(u.Next, s)
 	}
 }
 
@@ -125,6 +137,9 @@ func (a *app) showFunction(b *strings.Builder, s engine.Status, f engine.Functio
 	}
 	if f.Running != "" {
 		fmt.Fprintf(b, "  a snapshot is running: %s\n", f.Running)
+	}
+	for _, what := range f.Unwatched {
+		fmt.Fprintf(b, "  suspicion %s: %s\n", a.style.Warn("not known yet"), show.Text(what))
 	}
 	for _, reason := range f.Reasons {
 		fmt.Fprintf(b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -49,15 +50,32 @@ recovery point. Exit status 3 when there is any.`,
 
 func (a *app) suspects(cmd *cobra.Command, req engine.SuspectRequest) error {
 	var points []engine.SuspectPoint
+	var unwatched []string
 	err := a.using(cmd.Context(), func(ops operations) (err error) {
 		points, err = ops.Suspects(cmd.Context(), req)
+		if err == nil && !a.json {
+			unwatched, err = stillUnwatched(cmd.Context(), ops, req.Function)
+		}
 		return err
 	})
 	complete := err == nil
 	if complete {
 		err = suspectOutcome(points)
 	}
-	return a.answer(list(points, err), err, func() error { return a.showSuspects(points, complete) })
+	return a.answer(list(points, err), err, func() error { return a.showSuspects(points, unwatched, complete) })
+}
+
+// stillUnwatched says, a sentence each, what could not be suspect yet.
+func stillUnwatched(ctx context.Context, ops operations, function string) (out []string, err error) {
+	s, err := ops.Status(ctx)
+	for _, f := range s.Functions {
+		for _, what := range f.Unwatched {
+			if function == "" || function == f.Function {
+				out = append(out, f.Function+": "+what)
+			}
+		}
+	}
+	return out, err
 }
 
 // suspectOutcome is an error when nobody has judged some of them.
@@ -74,13 +92,23 @@ func suspectOutcome(points []engine.SuspectPoint) error {
 	return fmt.Errorf("%w: %s that nobody has judged", engine.ErrDegraded, show.Plural(open, "suspect recovery point"))
 }
 
-func (a *app) showSuspects(points []engine.SuspectPoint, complete bool) error {
+func (a *app) showSuspects(points []engine.SuspectPoint, unwatched []string, complete bool) error {
+	if !complete && len(points) == 0 {
+		return nil
+	}
+	none := "No recovery point is suspect."
+	if len(unwatched) > 0 {
+		none = "No recovery point is suspect, as far as that is known:"
+	}
 	if len(points) == 0 {
-		if !complete {
-			return nil
+		if _, err := fmt.Fprintln(a.stdout, none); err != nil {
+			return err
 		}
-		_, err := fmt.Fprintln(a.stdout, "No recovery point is suspect.")
-		return err
+	}
+	for _, what := range unwatched {
+		if _, err := fmt.Fprintf(a.stdout, "  %s %s\n", a.style.Warn("not known yet"), show.Text(what)); err != nil {
+			return err
+		}
 	}
 	for _, p := range points {
 		if err := a.showSuspect(p); err != nil {

@@ -82,5 +82,8 @@ func summary(s engine.Status, err error) string {
 	if len(s.Reasons) > 0 {
 		return "all functions are within their RPO, but " + s.Reasons[0]
 	}
+	if len(s.Functions) == 1 {
+		return s.Functions[0].Function + " is within its RPO at every site"
+	}
 	return fmt.Sprintf("all %d functions are within their RPO at every site", len(s.Functions))
 }

@@ -64,7 +64,7 @@ out.`,
 	f.StringVar(&req.From, "from", "", "prove from this `SITE` (default every site, one after the other)")
 	f.BoolVar(&req.Cold, "cold", false, "prove as if this host were lost: empty, no catalog, another key")
 	f.StringVar(&identity, "identity", "", "with --cold: the escrow's identity `FILE`, - for standard input")
-	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6 (default what is configured for the function)")
+	f.StringVar(&req.Level, "level", "", "how far to go, `L0` to L6; L7 is --cold (default what is configured for the function)")
 	a.completeFromConfig(cmd, "from", siteNames)
 	complete(cmd, "snapshot")
 	complete(cmd, "seed")
@@ -122,12 +122,14 @@ func notProven(results []verify.Result) []string {
 func (a *app) showProof(b *strings.Builder, r verify.Result) {
 	verdict := a.style.Good(r.Level + " passed")
 	switch {
+	case r.OwnCheckFailed():
+		verdict = a.style.Bad("CHECK FAILED") + " on a copy that is whole, " + reached(r)
 	case r.Difference:
 		verdict = a.style.Bad("DIFFERENT") + ", " + reached(r)
 	case !r.Passed:
 		verdict = a.style.Bad("NOT PROVEN") + ", " + reached(r)
 	}
-	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Seconds(r.DurationSeconds))
+	fmt.Fprintf(b, "%s from %s: %s in %s\n", a.style.Bold(r.Function), r.Site, verdict, show.Taken(r.DurationSeconds))
 	if r.Snapshot != "" {
 		fmt.Fprintf(b, "  recovery point   %s, snapshot %s\n", show.TimeAgo(r.RecoveryPoint, a.clock.Now()), r.Snapshot)
 	}
@@ -203,7 +205,7 @@ func phases(seconds map[string]float64) string {
 	})
 	parts := make([]string, len(names))
 	for i, name := range names {
-		parts[i] = name + " " + show.Seconds(seconds[name])
+		parts[i] = name + " " + show.Taken(seconds[name])
 	}
 	return strings.Join(parts, ", ")
 }

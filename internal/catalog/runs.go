@@ -63,6 +63,11 @@ type Proof struct {
 	Result  json.RawMessage `json:"result,omitempty"`
 }
 
+// OwnCheckFailed reports whether what the proof found wrong is not the copy, which
+// was restored whole and equals what was captured: a check of the function's own
+// failed on it.
+func (p *Proof) OwnCheckFailed() bool { return p.Difference && p.Level >= "L5" }
+
 // PutRun records r: a new run when its Sequence is 0, which is then set.
 func (c *Catalog) PutRun(r *Run) error {
 	return c.db.Update(func(tx *bbolt.Tx) error {

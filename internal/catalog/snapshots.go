@@ -287,7 +287,7 @@ func completeID(tx *bbolt.Tx, prefix string) (string, error) {
 	cur := tx.Bucket(bucketSnapshots).Cursor()
 	k, _ := cur.Seek([]byte(prefix))
 	if k == nil || !strings.HasPrefix(string(k), prefix) {
-		return "", fmt.Errorf("snapshot %s: %w", prefix, ErrNotFound)
+		return "", fmt.Errorf("snapshot %s ('backupd snapshots' lists them all): %w", prefix, ErrNotFound)
 	}
 	first := string(k)
 	if next, _ := cur.Next(); first != prefix && next != nil && strings.HasPrefix(string(next), prefix) {

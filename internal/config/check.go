@@ -135,9 +135,23 @@ func (c *checker) checkKeys() {
 			delete(seen, r)
 		}
 	}
-	if len(c.cfg.Keys.Recipients) == 0 || len(seen) == 0 && len(own) > 0 {
+	switch {
+	case len(c.cfg.Keys.Recipients) == 0:
 		c.noEscrow()
+	case len(seen) == 0 && len(own) > 0:
+		c.onlyOwn()
 	}
+}
+
+// onlyOwn is also how a new host looks whose configuration is that of a lost one,
+// with the escrow's identity in the place of its own.
+func (c *checker) onlyOwn() {
+	if c.bad["keys.recipients"] {
+		return
+	}
+	c.problem("keys.recipients", "no second recipient: it names that of keys.identity_file alone, and the only key would be lost with this machine",
+		"add the escrow's; or, where keys.identity_file holds the escrow's identity because a host was lost, add the age1… of that host, "+
+			"which 'backupd init' printed there, or any other's that age-keygen makes")
 }
 
 func (c *checker) noEscrow() {

@@ -102,7 +102,7 @@ func (c *replica) cut(ctx context.Context) progress.Reporter {
 			err := postgres.Script(ctx, c.source.URL("postgres"),
 				"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+database+"'")
 			if err != nil {
-				c.Log.Error("negative control: the sessions of the capture could not be ended", "error", err)
+				c.aloud.Error("negative control: the sessions of the capture could not be ended", "error", err)
 			}
 		})
 	}

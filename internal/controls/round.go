@@ -48,6 +48,8 @@ type Round struct {
 	// Report is told which fault is planted.
 	Report progress.Reporter
 
+	// aloud tells what is not planted.
+	aloud *slog.Logger
 	// prove, in tests, is a verifier that somebody broke.
 	prove func(verify.Result) verify.Result
 }
@@ -87,7 +89,9 @@ func (r *Round) Run(ctx context.Context, only []string) (out evidence.Controls, 
 	started := r.Clock.Now()
 	out = evidence.Controls{Faults: []evidence.Fault{}, Site: r.Site, StandIn: r.StandIn, Only: only, NotApplicable: notApplicable(only)}
 	defer func() { out.Seconds = r.Clock.Now().Sub(started).Seconds() }()
-	s, err := r.stage(ctx)
+	own := *r
+	own.Log, own.aloud = asPlanted(r.Log), r.Log
+	s, err := own.stage(ctx)
 	if err != nil {
 		return out, fmt.Errorf("%w: the disposable copies could not be made: %w", ErrVoid, err)
 	}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,6 +85,25 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// lines keeps what a log says.
+type lines struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.text)
+}
+
 // show prints a round as it went.
 func show(t *testing.T, c evidence.Controls) {
 	t.Helper()
@@ -103,10 +124,23 @@ const page = "../../docs/detection.md"
 // is what such a round writes.
 func TestThePageIsWhatARoundFinds(t *testing.T) {
 	r := newRound(t)
+	var said lines
+	r.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c, err := r.Run(t.Context(), nil)
 	show(t, c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// What is planted must not look like faults of the real site in a service's log.
+	marked := 0
+	for _, line := range said.all() {
+		if !strings.Contains(line, "level=DEBUG") || !strings.Contains(line, "planted_by_a_control=true") {
+			t.Errorf("a planted fault is told as a real one: %s", line)
+		}
+		marked++
+	}
+	if marked == 0 {
+		t.Error("nothing is said of any planted fault")
 	}
 	if c.Clean != "L7" || len(c.Faults) != len(controls.Faults()) {
 		t.Errorf("clean %q, %d of %d faults", c.Clean, len(c.Faults), len(controls.Faults()))

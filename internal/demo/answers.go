@@ -36,6 +36,7 @@ type functionStatus struct {
 	RTOSeconds      float64  `json:"rto_seconds"`
 	Degraded        bool     `json:"degraded"`
 	Reasons         []string `json:"reasons"`
+	Running         string   `json:"running"`
 	IntervalSeconds float64  `json:"interval_seconds"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -123,7 +124,9 @@ func only(text string, keep func(string) bool) string {
 	left := 0
 	for line := range strings.Lines(text) {
 		if keep(line) {
-			kept = append(kept, line)
+			if !slices.Contains(kept, line) { // a verdict stands at the begin and at the end
+				kept = append(kept, line)
+			}
 		} else if strings.TrimSpace(line) != "" {
 			left++
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,18 @@ func (w *world) noticed(ctx context.Context) error {
 	err := w.until(ctx, 25*time.Second, "the service to notice the mistake", func(ctx context.Context) (bool, string, error) {
 		exit, err := w.operator.ask(ctx, &w.measured.suspects, []int{0, 3}, "suspect", "list")
 		return err == nil && exit == 3, "no recovery point is suspect", err
+	})
+	if err != nil {
+		return err
+	}
+	// The point is there before everything about it is on record.
+	err = w.until(ctx, 25*time.Second, "the end of the run", func(ctx context.Context) (bool, string, error) {
+		var s status
+		if _, err := w.operator.ask(ctx, &s, []int{0, 3}, "status"); err != nil {
+			return false, "", err
+		}
+		running := slices.ContainsFunc(s.Functions, func(f functionStatus) bool { return f.Function == "payments" && f.Running != "" })
+		return !running, "payments is being captured", nil
 	})
 	if err != nil {
 		return err

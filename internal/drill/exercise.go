@@ -69,6 +69,9 @@ type Exercise struct {
 	// Review is the file with the draft of the review, in the answer to what made
 	// it.
 	Review string `json:"review,omitempty"`
+	// ReviewStale: it was drafted before what was just recorded, and is not
+	// written over, since people fill it in.
+	ReviewStale bool `json:"review_stale,omitempty"`
 }
 
 // Action is something that is to be done after an exercise.

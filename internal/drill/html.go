@@ -160,9 +160,6 @@ func (v *Review) row(m Measured) measuredRow {
 		r.Lost, r.Waited, r.Took, r.Together = span(m.LostSeconds), span(m.WaitedSeconds), span(m.ProofSeconds), span(m.WaitedSeconds+m.ProofSeconds+people)
 		r.Point = stamp(m.RecoveryPoint)
 	}
-	if m.Status == evidence.Pass && people > 0 && m.RTOSeconds > 0 && m.WaitedSeconds+m.ProofSeconds+people > m.RTOSeconds {
-		r.Verdict, r.Grade, r.Why = "too late", sheet.Bad, "with the time of people it is over the RTO"
-	}
 	var phases []string
 	for _, name := range slices.Sorted(maps.Keys(m.Phases)) {
 		phases = append(phases, name+" "+span(m.Phases[name]))

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -15,9 +16,8 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 	if len(steps) == 0 {
 		return StateInconclusive, []string{"nothing was carried out"}
 	}
-	people := PeopleSeconds(steps)
 	var missed, inconclusive []string
-	for _, s := range steps {
+	for _, s := range Judged(steps) {
 		what := s.Kind + " " + s.ID
 		if s.Function != "" {
 			what = s.Kind + " of " + s.Function
@@ -25,9 +25,6 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 		switch {
 		case s.Status == evidence.Fail:
 			missed = append(missed, what+": "+s.Error)
-		case Restores(s) && s.Status == evidence.Pass && people > 0 && late(s, people):
-			missed = append(missed, fmt.Sprintf("%s: %s by machine and %s by people exceed the RTO of %s",
-				what, span(s.WaitedSeconds+s.Seconds), span(people), span(s.RTOSeconds)))
 		case s.Status == evidence.Pass, s.Kind == StepPeople && s.Status == evidence.Skipped:
 		default:
 			inconclusive = append(inconclusive, what+": "+orElse(s.Error, "not answered"))
@@ -40,6 +37,22 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 		state = StateInconclusive
 	}
 	return state, append(missed, inconclusive...)
+}
+
+// Judged returns the steps as they are to be shown: a function that the machine
+// brought back within its RTO, and that is over it with what people took besides,
+// does not pass.
+func Judged(steps []evidence.DrillStep) []evidence.DrillStep {
+	out := slices.Clone(steps)
+	people := PeopleSeconds(steps)
+	for i := range out {
+		s := &out[i]
+		if Restores(*s) && s.Status == evidence.Pass && people > 0 && late(*s, people) {
+			s.Status = evidence.Fail
+			s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(s.WaitedSeconds+s.Seconds), span(people), span(s.RTOSeconds))
+		}
+	}
+	return out
 }
 
 // Restores reports whether a step restores a function.
@@ -103,11 +116,24 @@ func JudgeRestore(s *evidence.DrillStep) {
 	}
 }
 
-// span writes seconds as people do, to the tenth below a minute.
+// span writes seconds as people do, to the tenth below a minute and to the
+// millisecond below a second, rounded up as in reports.
 func span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
-	if d > -time.Minute && d < time.Minute {
-		return d.Round(100 * time.Millisecond).String()
+	unit := time.Second
+	switch abs := d.Abs(); {
+	case abs < time.Second:
+		unit = time.Millisecond
+	case abs < time.Minute:
+		unit = 100 * time.Millisecond
 	}
-	return Span(d.Round(time.Second))
+	if cut := d.Truncate(unit); cut < d-time.Microsecond {
+		d = cut + unit
+	} else {
+		d = cut
+	}
+	if unit == time.Second {
+		return Span(d)
+	}
+	return d.String()
 }

@@ -107,7 +107,7 @@ func (b *Book) Review(name string) (*Review, error) {
 }
 
 func measured(x *Exercise) (out []Measured) {
-	for _, s := range x.Steps {
+	for _, s := range Judged(x.Steps) {
 		if !Restores(s) {
 			continue
 		}

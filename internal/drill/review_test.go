@@ -2,6 +2,7 @@ package drill_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +161,42 @@ func TestExerciseThatPeopleBrokeClosesNothing(t *testing.T) {
 	d.record(t, x.ID, "steps: {decide: {took: 2h}}\n")
 	if _, err := d.Close("leak", "a1", *x.Result, ""); !errors.Is(err, drill.ErrRefused) || !strings.Contains(err.Error(), "recorded of it since") {
 		t.Errorf("closed by an exercise that missed its objective: %v", err)
+	}
+}
+
+// What people took counts in the table of a review as it does in its verdict.
+func TestReviewCountsThePeople(t *testing.T) {
+	d := newDesk(t)
+	s := shipped(t, "full-scale")
+	targets := []drill.Target{{"payments", 300, 3600}, {"accounts", 300, 7200}}
+	x, err := d.Begin(s, "cloud", s.Plan("cloud", targets), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := slices.Clone(x.Steps)
+	for i := range steps {
+		if drill.Restores(steps[i]) {
+			steps[i].RecoveryPoint, steps[i].Level, steps[i].Seconds = start, "L5", 1800
+			drill.JudgeRestore(&steps[i])
+		}
+	}
+	if x, err = d.End(x, steps, nil, ""); err != nil || x.State != drill.StatePassed {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	if x = d.record(t, x.ID, "steps: {switch: {took: 40m}}\n"); x.State != drill.StateMissed || len(x.Reasons) != 1 {
+		t.Fatalf("%+v", x)
+	}
+	v, err := d.Review(x.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Measured[0].Status != evidence.Fail || v.Measured[1].Status != evidence.Pass {
+		t.Errorf("%+v", v.Measured)
+	}
+	page, err := v.HTML()
+	for _, text := range []string{string(page), string(v.Markdown())} {
+		if n := strings.Count(text, "30m by machine and 40m by people exceed the RTO of 1h"); err != nil || n < 1 {
+			t.Errorf("told %d times, %v", n, err)
+		}
 	}
 }

@@ -136,6 +136,9 @@ const (
 	StateGood = "good"
 	// StateDamaged: the last proof from the site found a difference.
 	StateDamaged = "damaged"
+	// StateUnsound: the last proof from the site restored the copy whole, and a
+	// check of the function's own failed on it.
+	StateUnsound = "unsound"
 	// StateLate: the exposure exceeds the RPO.
 	StateLate = "late"
 	// StateUnknown: there is no recovery point to count from.
@@ -244,6 +247,10 @@ type FunctionStatus struct {
 	// Warnings say, a sentence each, what breaks no promise and should be
 	// changed: proofs that come too seldom for all recovery points.
 	Warnings []string `json:"warnings,omitempty"`
+	// Unwatched says, a sentence each, what would raise no suspicion yet, because
+	// there are too few recovery points to compare with. That none is suspect
+	// says nothing of it.
+	Unwatched []string `json:"unwatched,omitempty"`
 }
 
 // FunctionAtSite is what one site could bring back of a function.

@@ -133,6 +133,8 @@ type Outlook struct {
 // RestoreOutlook is the restore from one site.
 type RestoreOutlook struct {
 	Site string `json:"site"`
+	// Unknown: there is no recovery point yet, and Seconds and Bytes say nothing.
+	Unknown bool `json:"unknown,omitempty"`
 	// Seconds is how long it would take now, machine time. Measured says that a
 	// proof from this site measured the rates, to Level at At; else it is an
 	// estimate. Basis says what it is made of.

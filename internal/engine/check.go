@@ -76,6 +76,22 @@ func (c *checker) advise(section string) {
 // site is away.
 const lowSpace = 1 << 30
 
+// noSpace is less than what a capture needs: a pack at each of its stages, and the
+// catalog beside it.
+const noSpace = 128 << 20
+
+// room says whether so much free space is enough, and what to do when it is not
+// much.
+func room(free int64) (ok bool, hint string) {
+	switch {
+	case free < noSpace:
+		return false, "nothing can be captured here: make room, or give data_dir a disk of its own"
+	case free < lowSpace:
+		return true, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed"
+	}
+	return true, ""
+}
+
 func (c *checker) data() {
 	const group = "data"
 	dir := c.cfg.DataDir
@@ -94,11 +110,8 @@ func (c *checker) data() {
 	if there != dir {
 		detail = fmt.Sprintf("not there yet: 'backupd init' makes it in %s; %d MiB free", there, free>>20)
 	}
-	if free < lowSpace {
-		c.good(group, dir, detail, "the spool holds what a site that is away has not taken; give it room for the largest function, compressed")
-	} else {
-		c.good(group, dir, detail, "")
-	}
+	ok, hint := room(free)
+	c.findings = append(c.findings, Finding{OK: ok, Group: group, Subject: dir, Detail: detail, Hint: hint})
 	c.spool(free)
 }
 
@@ -145,14 +158,15 @@ func (c *checker) keys() {
 		return
 	}
 	own, err := ownRecipients(path)
+	var everybody []age.Recipient // a host that stands in for a lost one has the escrow's identity, which is named, too
 	if err == nil {
-		_, err = allRecipients(own, c.cfg.Keys.Recipients)
+		everybody, err = allRecipients(own, c.cfg.Keys.Recipients)
 	}
 	if err != nil {
 		c.bad(group, path, err.Error(), "add the escrow's recipient to keys.recipients")
 		return
 	}
-	c.recipients = len(own) + len(c.cfg.Keys.Recipients)
+	c.recipients = len(everybody)
 	hint := ""
 	if c.recipients < 3 {
 		hint = addSecond
@@ -179,14 +193,29 @@ func (c *checker) escrow() {
 
 const escrowSubject = "escrow"
 
+const neverTested = "never tested"
+
+// openedAt are the sites that identities opened when they were tested.
+func openedAt(t repository.EscrowTest) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(t.Sites)) {
+		if t.Sites[name].Passed {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // EscrowFinding says when the escrow was tested, and what is wrong with that.
 // It is advice: whether an identity that is kept elsewhere opens anything is
 // not known here.
 func EscrowFinding(tests []repository.EscrowTest, now time.Time) Finding {
-	f := Finding{OK: true, Group: "keys", Subject: escrowSubject, Detail: "never tested", Hint: strings.Join(escrowWarnings(tests, now), "\n")}
+	f := Finding{OK: true, Group: "keys", Subject: escrowSubject, Detail: neverTested, Hint: strings.Join(escrowWarnings(tests, now), "\n")}
 	for _, t := range tests {
-		if t.Passed {
-			f.Detail = fmt.Sprintf("tested on %s: %s opens every site", t.At.UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "))
+		switch opened := openedAt(t); {
+		case t.Passed:
+			f.Detail = fmt.Sprintf("tested on %s: %s opens every site", t.Since().UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "))
+		case f.Detail == neverTested && len(opened) > 0:
+			f.Detail = fmt.Sprintf("tested on %s: %s opens %s", t.Since().UTC().Format(time.DateOnly), strings.Join(t.Recipients, ", "), strings.Join(opened, ", "))
 		}
 	}
 	return f

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/saypro/backupd/internal/catalog"
@@ -17,7 +18,7 @@ import (
 const evidenceSubject = "evidence"
 
 // startOver is the way out when the key of a log with records is gone.
-const startOver = "put it back from its copy; when there is none, 'backupd audit key --start-over' goes on with a new key, which every audit will show"
+const startOver = evidence.PutKeyBack
 
 // evidenceKey looks at the key that signs the evidence log. While a service
 // runs, which key signs is asked by the command.
@@ -42,14 +43,29 @@ func (c *checker) evidenceKey() {
 // SigningKeyFinding says whether the key file holds the key with which a running
 // service signs, in the form of the note package, or says why that signs nothing.
 func SigningKeyFinding(cfg *config.Config, public string, err error) Finding {
-	var k evidence.PublicKey
-	if err == nil {
-		k, err = evidence.ParsePublicKey(public)
+	k, parseErr := evidence.ParsePublicKey(public)
+	f := Finding{Group: "keys", Subject: evidenceSubject}
+	if parseErr == nil {
+		f = signingKey(cfg, k.Origin, k.ID)
 	}
-	if err != nil {
-		return Finding{Group: "keys", Subject: evidenceSubject, Detail: err.Error()}
+	switch {
+	case !f.OK && parseErr == nil: // with the way out
+	case err != nil:
+		f.OK, f.Detail = false, err.Error()
+	case parseErr != nil:
+		f.Detail = parseErr.Error()
 	}
-	return signingKey(cfg, k.Origin, k.ID)
+	return f
+}
+
+// Heard returns the findings of a check with those of a running service, which
+// knows better which key signs.
+func Heard(found, asked []Finding) []Finding {
+	signs := func(f Finding) bool { return f.Group == "keys" && f.Subject == evidenceSubject }
+	if slices.ContainsFunc(asked, signs) {
+		found = slices.DeleteFunc(found, signs)
+	}
+	return append(found, asked...)
 }
 
 // signingKey looks at the key file of a log that was signed last with that key;
@@ -67,7 +83,7 @@ func signingKey(cfg *config.Config, origin, keyID string) Finding {
 	case errors.Is(err, fs.ErrNotExist) && origin == "":
 		f.Detail, f.Hint = err.Error(), "run 'backupd init', which makes it"
 	case errors.Is(err, fs.ErrNotExist):
-		f.Detail, f.Hint = "the log "+origin+" holds records, and the key that signs it is gone: "+err.Error(), startOver
+		f.Detail, f.Hint = fmt.Sprintf("%v: %s, the key of the log %s, is not there", evidence.ErrKeyLost, path, origin), startOver
 	case errors.Is(err, evidence.ErrKey):
 		f.Detail, f.Hint = err.Error(), fmt.Sprintf("move it away (mv %s %s.garbled) and %s", path, path, startOver)
 	case err != nil:

@@ -47,12 +47,22 @@ func TestCheckLooksAtTheEvidenceKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What a running service says of its key stands in place of what was seen from
+	// outside, where nobody knows whether the log holds anything.
+	asked := []engine.Finding{engine.SigningKeyFinding(w.cfg, public.String(), nil)}
+	heard := engine.Heard([]engine.Finding{{Group: "keys", Subject: "evidence", Hint: "run 'backupd init'"}, {OK: true, Group: "keys", Subject: "escrow"}}, asked)
+	if len(heard) != 2 || heard[0].Subject != "escrow" || !heard[1].OK || heard[1].Hint != "" {
+		t.Errorf("heard: %+v", heard)
+	}
+	if f := engine.SigningKeyFinding(w.cfg, public.String(), engine.ErrDegraded); f.OK || f.Detail != engine.ErrDegraded.Error() {
+		t.Errorf("a key that signs nothing: %+v", f)
+	}
 	for name, c := range map[string]struct {
 		edit   func() error
 		detail string
 		hint   string
 	}{
-		"gone":    {func() error { return os.Remove(path) }, "holds records, and the key that signs it is gone", "--start-over"},
+		"gone":    {func() error { return os.Remove(path) }, "the key that signs the evidence log is gone: " + path, "--start-over"},
 		"garbled": {func() error { return os.WriteFile(path, whole[:len(whole)-9], 0o600) }, "not a key", "mv " + path},
 		"another": {func() error { return os.WriteFile(path, []byte(other.Private()), 0o600) }, "and key " + public.ID + " signs", "mv " + path},
 		"open":    {func() error { return os.Chmod(path, 0o644) }, "mode 0644", "chmod 600"},

@@ -46,6 +46,8 @@ func (h *emptyHost) prove(ctx context.Context) (verify.Result, error) {
 	r := verify.Result{Function: f.Name, Site: site, Snapshot: h.known.ID, Started: started.UTC(), Selection: h.why}
 	if answer.Result != nil {
 		r = *answer.Result
+		// An empty host chose, and knows of no proof: how many there were is known here.
+		r.Selection.Proven = min(h.why.Proven, r.Selection.Population)
 	}
 	if err == nil && (r.Function != f.Name || r.Site != site) {
 		err = fmt.Errorf("the empty host answers for function %q and site %q", r.Function, r.Site)

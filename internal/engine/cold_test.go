@@ -15,6 +15,7 @@ import (
 
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
+	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -97,8 +98,30 @@ func TestColdStart(t *testing.T) {
 		t.Errorf("status %+v, %+v", at, at.ColdStart)
 	}
 
+	// It was a test of the escrow at that site, and only there, and that is on record.
+	keys, err := w.Keys(t.Context())
+	if err != nil || len(keys.EscrowTests) != 1 || !keys.EscrowTests[0].Sites["cloud"].Passed || !slices.Equal(keys.EscrowTests[0].Untested, []string{"onsite"}) {
+		t.Errorf("tests of the escrow: %+v, %v", keys.EscrowTests, err)
+	}
+	if told := strings.Join(keys.Warnings, "\n"); strings.Contains(told, "never tested") || !strings.Contains(told, "was never tried at 1 site (onsite)") {
+		t.Errorf("warnings: %s", told)
+	}
+	if f := engine.EscrowFinding(keys.EscrowTests, w.clock.Now()); !strings.HasSuffix(f.Detail, "opens cloud") {
+		t.Errorf("check: %+v", f)
+	}
+	if p := w.pair(t, evidence.ActKey); p.Key.Operation != "escrow-test" || p.Key.Site != "cloud" || p.Outcome != evidence.Done {
+		t.Errorf("on record: %+v, %+v", p, p.Key)
+	}
+	size := w.Evidence().Size()
+
 	// The daemon's key proves nothing about the loss of this host.
 	r, err = w.coldly(t, "")
+	if r.Selection.Population != 1 || r.Selection.Proven != 1 {
+		t.Errorf("of %d recovery points %d are said to be proven", r.Selection.Population, r.Selection.Proven)
+	}
+	if more := w.Evidence().Size() - size; more != 2 {
+		t.Errorf("%d more records: was the daemon's key taken for the escrow's?", more)
+	}
 	if err == nil || r.Level != "L6" || r.Passed || r.Difference || r.Key != "the daemon's" || !strings.Contains(err.Error(), "--identity") {
 		t.Errorf("with the daemon's key: %s, %v", r.Level, err)
 	}

@@ -57,6 +57,9 @@ func (e *Engine) Controls(ctx context.Context, req ControlsRequest, report progr
 	if err := controls.Check(req.Only); err != nil {
 		return out, usageError{err}
 	}
+	if err := e.voice(); err != nil { // and no round, of which a status tells, failed
+		return out, notBegun(err)
+	}
 	select {
 	case e.rounds.turn <- struct{}{}:
 		defer func() { <-e.rounds.turn }()

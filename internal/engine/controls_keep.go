@@ -42,6 +42,9 @@ func (e *Engine) keepControlled(ctx context.Context) {
 		if e.clock.Sleep(ctx, min(jitter, e.rounds.settle)) != nil {
 			return
 		}
+		if !e.awaitVoice(ctx) { // nothing is carried out without being on record
+			return
+		}
 		e.controlOnSchedule(ctx)
 		if ctx.Err() != nil {
 			return

@@ -22,32 +22,33 @@ func (e *Engine) draftReview(x *drill.Exercise) error {
 	if err != nil {
 		return fmt.Errorf("draft the review of %s: %w", x.ID, err)
 	}
+	var made bool
 	page, err := v.HTML()
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err == nil {
-		err = writeNew(path, page)
+		made, err = writeNew(path, page)
 	}
 	if err != nil {
 		return fmt.Errorf("draft the review of %s: %w; 'backupd drill report %s -o FILE' drafts it elsewhere", x.ID, err, x.ID)
 	}
-	x.Review = path
+	x.Review, x.ReviewStale = path, !made
 	return nil
 }
 
 // writeNew writes a file unless it is there.
-func writeNew(path string, content []byte) error {
+func writeNew(path string, content []byte) (made bool, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+		return false, errors.Join(err, os.Remove(path))
 	}
-	return nil
+	return true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -124,6 +125,9 @@ func TestFullScale(t *testing.T) {
 	}
 	if left, err := os.ReadFile(x.Review); err != nil || string(left) != string(page) {
 		t.Errorf("the review was written over: %v", err)
+	}
+	if !x.ReviewStale {
+		t.Error("it is not said that the draft of the review is older")
 	}
 	if _, err := w.RecordDrill(t.Context(), engine.DrillRecordRequest{Drill: "full-scale", Answers: []byte("steps: {restore-payments: {took: 1s}}\n")}); !errors.Is(err, engine.ErrUsage) {
 		t.Errorf("people changed what was measured: %v", err)
@@ -359,6 +363,31 @@ func TestRestoresBeginInOrder(t *testing.T) {
 		})
 		if err != nil || !slices.IsSorted(began) || len(began) != 100 || most > atOnce {
 			t.Errorf("%d at once: %v, began %v, %d together", atOnce, err, began, most)
+		}
+	}
+}
+
+// A scenario at a table is told with what is promised here, and names no promise
+// of its own.
+func TestTablesTellTheConfiguredPromises(t *testing.T) {
+	w := newWorld(t, extra{})
+	x, err := w.RunDrill(t.Context(), engine.DrillRequest{Scenario: shipped(t, "onsite-fire")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Promised of payments: RPO 5m, RTO 1h", "Promised of accounts: RPO 5m, RTO 1h"} {
+		if !slices.Contains(x.Objectives, want) {
+			t.Errorf("%q is not told: %q", want, x.Objectives)
+		}
+	}
+	all, err := drill.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	figure := regexp.MustCompile(`(?i)\b(RPO|RTO)\b[^.;]* (of|is) (\d+|one|two|five) (hour|minute)`)
+	for _, s := range all {
+		if found := figure.FindString(string(shipped(t, s.Name))); found != "" {
+			t.Errorf("%s names a promise of its own: %q", s.Name, found)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/saypro/backupd/internal/drill"
@@ -43,12 +44,27 @@ func (e *Engine) beginDrill(ctx context.Context, s *drill.Scenario, from string,
 	if err := e.tellPolicy(ctx); err != nil {
 		return nil, err
 	}
+	if s.Kind == drill.Tabletop {
+		// A scenario is about any company: what is promised here is told with it.
+		fitted := *s
+		fitted.Objectives = slices.Concat(s.Objectives, e.promises())
+		s = &fitted
+	}
 	x, err := e.drills.Begin(s, from, plan, participants, e.actor(ctx))
 	if err != nil {
 		return nil, asDrillUsage(err)
 	}
 	e.toldDrill()
 	return x, nil
+}
+
+// promises are what is configured of each function, a sentence each.
+func (e *Engine) promises() (out []string) {
+	for _, name := range e.cfg.FunctionOrder {
+		f := e.cfg.Functions[name]
+		out = append(out, fmt.Sprintf("Promised of %s: RPO %s, RTO %s", name, drill.Span(f.RPO), drill.Span(f.RTO)))
+	}
+	return out
 }
 
 // toldDrill hurries the publishing of what is on record of an exercise.

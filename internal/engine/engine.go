@@ -199,8 +199,8 @@ func openCatalog(cfg *config.Config) (*catalog.Catalog, error) {
 	}
 	cat, err := catalog.Open(catalogPath(cfg))
 	if errors.Is(err, catalog.ErrInUse) {
-		return nil, fmt.Errorf("%w: another backupd works in %s; commands reach it through its socket there, "+
-			"a second 'backupd serve' must have a data_dir of its own", ErrCatalogBusy, cfg.DataDir)
+		return nil, fmt.Errorf("%w: another backupd works in %s; most commands reach a service through its socket there, "+
+			"others (init, catalog rebuild, audit key) need it to be stopped first, and a second 'backupd serve' a data_dir of its own", ErrCatalogBusy, cfg.DataDir)
 	}
 	return cat, err
 }

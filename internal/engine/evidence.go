@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/saypro/backupd/internal/catalog"
 	"github.com/saypro/backupd/internal/config"
@@ -18,14 +20,37 @@ func openEvidence(cfg *config.Config, cat *catalog.Catalog, o Options) (*evidenc
 	if err == nil {
 		return log, nil
 	}
-	err = explainKeyFile(err)
-	o.Log.Error("nothing can be put on record; snapshots and restores go on without it, and nothing else does", "error", err)
-	return evidence.OpenMute(evidenceOptions(cat, o), err)
+	return evidence.OpenMute(evidenceOptions(cat, o), explainKeyFile(err))
+}
+
+// voice returns why nothing can be put on record, nil when it can, after another
+// try: a key that was away may have been put back.
+func (e *Engine) voice() error {
+	regained, err := e.evidence.Unmute(e.cfg.Evidence.KeyFile)
+	if regained {
+		e.log.Info("the key that signs the evidence log is back; what is done is on record again")
+	}
+	return explainKeyFile(err)
+}
+
+// voiceRetry is how often a service looks whether the key is back. Whatever is to
+// be put on record, or asks how things stand, looks at once.
+const voiceRetry = 5 * time.Second
+
+// awaitVoice waits until something can be put on record; false when ctx ends
+// before that.
+func (e *Engine) awaitVoice(ctx context.Context) bool {
+	for e.voice() != nil {
+		if e.clock.Sleep(ctx, voiceRetry) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // evidenceReasons says what keeps the evidence from being as it should be.
 func (e *Engine) evidenceReasons() (out []string) {
-	if err := e.evidence.Mute(); err != nil {
+	if err := e.voice(); err != nil {
 		return []string{"what is done is not on record: " + err.Error()}
 	}
 	if waits, err := e.awaitsEvidence(); err != nil || waits {

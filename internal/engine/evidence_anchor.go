@@ -24,7 +24,7 @@ const (
 // keepAlive puts on record that the service runs whenever nothing else was for
 // an hour, until ctx ends: so a silence means that it did not.
 func (e *Engine) keepAlive(ctx context.Context) {
-	if e.evidence.Mute() != nil {
+	if !e.awaitVoice(ctx) {
 		return
 	}
 	failed := func(err error) {
@@ -87,7 +87,7 @@ func anchorRhythms(cfg *config.Config) map[string]time.Duration {
 // keepAnchored gives checkpoints to all receivers as often as is configured,
 // until ctx ends. None waits for another.
 func (e *Engine) keepAnchored(ctx context.Context) {
-	if e.evidence.Mute() != nil {
+	if !e.awaitVoice(ctx) {
 		return
 	}
 	var all sync.WaitGroup

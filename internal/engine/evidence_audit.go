@@ -30,12 +30,17 @@ type BundleRequest struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// EvidenceKey returns the public key of the evidence log.
+// EvidenceKey returns the public key of the evidence log. The error matches
+// [ErrDegraded] when it is known from what it signed, and signs nothing now.
 func (e *Engine) EvidenceKey(context.Context) (EvidenceKey, error) {
-	if err := e.evidence.Mute(); err != nil {
+	switch err := e.voice(); {
+	case err == nil:
+		return evidenceKey(e.cfg, e.evidence), nil
+	case e.evidence.PublicKey().ID == "":
 		return EvidenceKey{}, err
+	default:
+		return evidenceKey(e.cfg, e.evidence), fmt.Errorf("%w: it checks what is on record, and %s", ErrDegraded, err.Error())
 	}
-	return evidenceKey(e.cfg, e.evidence), nil
 }
 
 func evidenceKey(cfg *config.Config, log *evidence.Log) EvidenceKey {
@@ -68,6 +73,9 @@ func (e *Engine) RotateEvidenceKey(ctx context.Context) (EvidenceKey, error) {
 func (e *Engine) WriteEvidence(ctx context.Context, req BundleRequest, w io.Writer) error {
 	if !req.Until.IsZero() && !req.Since.Before(req.Until) {
 		return fmt.Errorf("%w: a period from %s to %s holds nothing", ErrUsage, req.Since.Format(time.RFC3339), req.Until.Format(time.RFC3339))
+	}
+	if err := e.voice(); err != nil {
+		return fmt.Errorf("a bundle has checkpoints that are signed now, and %w", err)
 	}
 	if err := e.tellHeldNow(ctx); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -138,3 +139,9 @@ func InOrder(ctx context.Context, n, atOnce int, work func(i int, begun func()))
 	}
 	return nil
 }
+
+// KeyWarnings are what a status says of keys.
+func KeyWarnings(keys []repository.KeyInfo, wanted int) []string { return keyWarnings(keys, wanted) }
+
+// Room says whether so much free space is enough.
+func Room(free int64) (ok bool, hint string) { return room(free) }

@@ -18,7 +18,7 @@ const foundEvery = time.Hour
 // keepFound records every day what the sources hold and no function covers, and
 // how the sites protect what they hold, until ctx ends.
 func (e *Engine) keepFound(ctx context.Context) {
-	for {
+	for e.awaitVoice(ctx) {
 		if err := e.tellFound(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("what the sources hold could not be recorded; it is tried again", "error", err)
 		}

@@ -16,6 +16,9 @@ func (e *Engine) Hold(ctx context.Context, req HoldRequest) (RecoveryPoint, erro
 	if err != nil {
 		return RecoveryPoint{}, asUsage(err)
 	}
+	if err := e.tellPolicy(ctx); err != nil {
+		return RecoveryPoint{}, fmt.Errorf("nothing is held or let go without being on record: %w", err)
+	}
 	err = e.repository.Hold(ctx, info.ID, req.Reason)
 	if errors.Is(err, catalog.ErrCondemned) {
 		return RecoveryPoint{}, fmt.Errorf("hold snapshot %s of %s: it is being deleted already: %w", info.ID, info.Function, err)
@@ -24,7 +27,7 @@ func (e *Engine) Hold(ctx context.Context, req HoldRequest) (RecoveryPoint, erro
 		return RecoveryPoint{}, err
 	}
 	if err := e.tell(ctx, holdRecord(info.ID, info.Function, req.Reason)); err != nil {
-		return RecoveryPoint{}, err
+		return RecoveryPoint{}, fmt.Errorf("what was asked for of snapshot %s is done: %w", info.ID, err)
 	}
 	if info, err = e.repository.Info(info.ID); err != nil {
 		return RecoveryPoint{}, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/report"
 	"github.com/saypro/backupd/internal/restore"
 	"github.com/saypro/backupd/internal/storage"
 )
@@ -64,8 +66,9 @@ func (w *world) put(t *testing.T, site, name string, content []byte) {
 func (w *world) restores(t *testing.T, recorded bool) {
 	t.Helper()
 	r, err := w.Restore(t.Context(), restore.Request{Function: "payments", To: w.db.NewDatabase(t).URL()}, nil)
-	if r.Rows != 2000 || (err == nil) != recorded || err != nil && (!errors.Is(err, engine.ErrDegraded) || !strings.Contains(err.Error(), "not on record")) {
-		t.Errorf("restore: %d rows, %v", r.Rows, err)
+	if r.Rows != 2000 || r.Error != "" || (err == nil) != recorded || (r.Unrecorded == "") != recorded ||
+		err != nil && (!errors.Is(err, engine.ErrDegraded) || errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "not on record")) {
+		t.Errorf("restore: %d rows, unrecorded %q, %v", r.Rows, r.Unrecorded, err)
 	}
 }
 
@@ -238,9 +241,15 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"gone":    os.Remove,
 		"garbled": func(path string) error { return os.WriteFile(path, []byte("garbled"), 0o600) },
+		// What is wrong with the configuration is no fault of what was asked for.
+		"a folder": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := lived(t)
+			known, err := w.EvidenceKey(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			w.shut(t)
 			if err := spoil(w.cfg.Evidence.KeyFile); err != nil {
 				t.Fatal(err)
@@ -258,8 +267,22 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 			if _, err := w.Sweep(t.Context(), engine.SweepRequest{}, nil); !errors.Is(err, evidence.ErrMute) {
 				t.Errorf("swept without a record: %v", err)
 			}
-			if _, err := w.EvidenceKey(t.Context()); !errors.Is(err, evidence.ErrMute) {
-				t.Errorf("the key: %v", err)
+			id := w.status(t).Functions[1].Sites["cloud"].Snapshot
+			if _, err := w.Hold(t.Context(), engine.HoldRequest{Snapshot: id, Reason: "looked at"}); !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("held without a record: %v", err)
+			}
+			if points, err := w.Snapshots(t.Context(), "payments"); err != nil || points[0].Snapshot != id || points[0].Held != "" {
+				t.Errorf("it is held all the same: %+v, %v", points[0], err)
+			}
+			// What is on record can be read all the same.
+			if key, err := w.EvidenceKey(t.Context()); !errors.Is(err, engine.ErrDegraded) || key != known {
+				t.Errorf("the key: %+v, %v, want %+v", key, err, known)
+			}
+			if made, err := w.Report(t.Context(), report.Request{From: w.clock.Now().Add(-time.Hour), To: w.clock.Now(), Format: report.FormatHTML}, io.Discard); err != nil || len(made.Verdicts) != 2 {
+				t.Errorf("the report: %+v, %v", made, err)
+			}
+			if r, err := w.Verify(t.Context(), engine.VerifyRequest{Functions: []string{"payments"}}, nil); len(r) != 0 || !errors.Is(err, evidence.ErrMute) {
+				t.Errorf("proven without a record: %+v, %v", r, err)
 			}
 			if err := w.WriteEvidence(t.Context(), engine.BundleRequest{}, &bytes.Buffer{}); !errors.Is(err, evidence.ErrMute) {
 				t.Errorf("a bundle: %v", err)
@@ -274,6 +297,42 @@ func TestALostEvidenceKeyHoldsUpNoRestore(t *testing.T) {
 			stop()
 		})
 	}
+}
+
+// A key that is put back while the service runs is taken up by it, whether or not
+// anybody asks for something meanwhile.
+func TestAServiceTakesUpTheEvidenceKeyThatIsPutBack(t *testing.T) {
+	w := lived(t)
+	w.shut(t)
+	path := w.cfg.Evidence.KeyFile
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	stop := w.serve(t)
+	defer stop()
+	w.until(t, "it serves", func(s engine.Status) bool { return s.Serving })
+	if !w.says(t, "not on record") {
+		t.Errorf("status says %v", w.status(t).Reasons)
+	}
+	size := w.Evidence().Size()
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	for range 150 { // nobody asks
+		if w.Evidence().Mute() == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if w.Evidence().Mute() != nil || w.says(t, "not on record") {
+		t.Errorf("status still says %v", w.status(t).Reasons)
+	}
+	w.restores(t, true)
+	w.until(t, "the sites are given it", func(engine.Status) bool {
+		end, err := w.Published()
+		return err == nil && end > size
+	})
 }
 
 // What a command began and did not end is ended on record by the next one.

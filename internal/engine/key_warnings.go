@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ func ifLost(identityFile string) string {
 // keyWarnings says what of the keys may end in that. wanted is how many
 // recipients the configuration names, the daemon included.
 func keyWarnings(keys []repository.KeyInfo, wanted int) (out []string) {
+	var few []string
 	for _, k := range keys {
 		n := k.Recipients()
 		switch {
@@ -31,8 +34,15 @@ func keyWarnings(keys []repository.KeyInfo, wanted int) (out []string) {
 		case n < wanted:
 			out = append(out, fewerRecipients(k.ID, n, wanted))
 		case n < 3:
-			out = append(out, fmt.Sprintf("only one identity besides this host's opens key %s: %s", k.ID, addSecond))
+			few = append(few, k.ID)
 		}
+	}
+	if len(few) > 0 { // said once, however often a key was made anew
+		what := "key "
+		if len(few) > 1 {
+			what = "the keys "
+		}
+		out = append(out, "only one identity besides this host's opens "+what+strings.Join(few, ", ")+": "+addSecond)
 	}
 	return out
 }
@@ -46,12 +56,18 @@ func fewerRecipients(key string, n, wanted int) string {
 		"open it; 'backupd key add --recipient age1…' wraps it for them", key, n, wanted)
 }
 
+func tested(s repository.EscrowSite) bool { return s.Passed }
+
 // escrowWarnings says what is wrong with the tests of the escrow.
 func escrowWarnings(tests []repository.EscrowTest, now time.Time) (out []string) {
-	var passed time.Time
+	var passed, some time.Time
+	var partly repository.EscrowTest
 	for _, t := range tests {
-		if t.Passed && t.At.After(passed) {
-			passed = t.At
+		switch since := t.Since(); {
+		case t.Passed && since.After(passed):
+			passed = since
+		case !t.Passed && len(t.Untested) > 0 && since.After(some) && slices.ContainsFunc(slices.Collect(maps.Values(t.Sites)), tested):
+			some, partly = since, t
 		}
 		if t.Passed {
 			continue
@@ -65,6 +81,8 @@ func escrowWarnings(tests []repository.EscrowTest, now time.Time) (out []string)
 	}
 	const how = "; run 'backupd key escrow-test --identity FILE' with the file that is kept away from this host"
 	switch age := now.Sub(passed); {
+	case passed.IsZero() && !some.IsZero():
+		out = append(out, fmt.Sprintf("the escrow %s was never tried at %s%s", strings.Join(partly.Recipients, ", "), plural(len(partly.Untested), "site")+" ("+strings.Join(partly.Untested, ", ")+")", how))
 	case passed.IsZero():
 		out = append(out, "the escrow was never tested: nobody knows whether it opens anything"+how)
 	case age > escrowTestEvery:

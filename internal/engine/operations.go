@@ -139,6 +139,9 @@ func (e *Engine) Restore(ctx context.Context, req restore.Request, report progre
 		return restore.Result{}, err
 	}
 	result, err := e.restoreOnRecord(ctx, req, report)
+	if errors.Is(err, errUnrecorded) {
+		result.Unrecorded = err.Error()
+	}
 	return result, asUsage(err)
 }
 
@@ -163,6 +166,9 @@ func (e *Engine) Verify(ctx context.Context, req VerifyRequest, report progress.
 	chosen, sites, err := e.toProve(&req)
 	if err != nil {
 		return nil, err
+	}
+	if err := e.voice(); err != nil {
+		return nil, fmt.Errorf("nothing is proven without being on record: %w", err)
 	}
 	e.sweepScratch(ctx)
 	var results []verify.Result
@@ -231,8 +237,8 @@ func (e *Engine) toProve(req *VerifyRequest) ([]config.Function, []string, error
 	if err := req.checkSelect(); err != nil {
 		return nil, nil, err
 	}
-	if req.Level != "" && !slices.Contains(verify.Levels, req.Level) {
-		return nil, nil, fmt.Errorf("%w: level %q; there are %v", ErrUsage, req.Level, verify.Levels)
+	if err := req.checkLevel(); err != nil {
+		return nil, nil, err
 	}
 	chosen, err := e.chosen(req.Functions)
 	if err != nil {
@@ -258,6 +264,9 @@ func (e *Engine) proofOutcome(r verify.Result, err error) error {
 	switch {
 	case err != nil:
 		return asUsage(err)
+	case r.OwnCheckFailed():
+		return fmt.Errorf("function %s at site %s: %w: snapshot %s is restored whole to %s, and a check of the function's own failed on it: %s",
+			r.Function, r.Site, ErrDifference, r.Snapshot, r.Level, r.Unmet())
 	case r.Difference:
 		return fmt.Errorf("function %s at site %s: %w: snapshot %s reached %s of %s: %s",
 			r.Function, r.Site, ErrDifference, r.Snapshot, orNone(r.Level), r.RequestedLevel, r.Unmet())

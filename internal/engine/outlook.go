@@ -27,6 +27,8 @@ type growth struct {
 	durable  objective.Trend
 	restored []objective.Restored
 	bytes    int64
+	// nothing: there is no recovery point, so how much there is is not known.
+	nothing bool
 }
 
 func (e *Engine) readGrowth(function string, now time.Time) (growth, error) {
@@ -45,7 +47,7 @@ func (e *Engine) readGrowth(function string, now time.Time) (growth, error) {
 		if err != nil {
 			return g, err
 		}
-		if newest.anySite != nil {
+		if g.nothing = newest.anySite == nil; !g.nothing {
 			g.bytes = newest.anySite.BytesRaw
 		}
 	}
@@ -134,6 +136,12 @@ func formula(p schedule.Plan) string {
 }
 
 func restoreOutlook(f config.Function, site string, g growth, now time.Time) RestoreOutlook {
+	if g.nothing {
+		return RestoreOutlook{
+			Site: site, Unknown: true, RTOSeconds: f.RTO.Seconds(), Basis: "there is no recovery point yet, so how much there is to restore is not known",
+			Development: develop(objective.RestoreTrend(site, g.restored), "", "", f.RTO, now),
+		}
+	}
 	forecast := objective.Forecast(site, g.bytes, g.restored, restore.Guess(g.bytes))
 	out := RestoreOutlook{
 		Site: site, Seconds: forecast.Took.Seconds(), Bytes: g.bytes, Measured: forecast.Measured,

@@ -30,8 +30,8 @@ const (
 // keepEvidence tells what becomes of recovery points after their runs and what the
 // sites hold of the log, closes the days and gives the log to the sites, until ctx ends.
 func (e *Engine) keepEvidence(ctx context.Context) {
-	if e.evidence.Mute() != nil {
-		return // said when it was opened
+	if !e.awaitVoice(ctx) {
+		return
 	}
 	var since, looked time.Time // when something was first found to wait, when others were looked for
 	for {

@@ -40,11 +40,13 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	begun := e.clock.Now()
 	seq, unrecorded := e.intend(ctx, intent)
 	if unrecorded != nil {
-		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
 		if !goesOn(intent.Act) || ctx.Err() != nil {
-			return unrecorded
+			return notBegun(unrecorded)
 		}
-		e.log.Error("it goes on without being on record", "act", intent.Act, "function", intent.Function, "error", unrecorded)
+		unrecorded = fmt.Errorf("record the intent of a %s: %w", intent.Act, unrecorded)
+		if intent.Act == evidence.ActRestore { // which may take hours; a snapshot's end tells the same a moment later
+			e.log.Warn("it goes on without being on record; why is told with what comes of it", "act", intent.Act, "function", intent.Function)
+		}
 	}
 	result, err := work()
 	result.Act, result.Function, result.By = intent.Act, intent.Function, e.actor(ctx)
@@ -66,6 +68,11 @@ func (e *Engine) attest(ctx context.Context, intent evidence.Record, work func()
 	return err
 }
 
+// notBegun is what an act comes to whose intent could not be recorded.
+func notBegun(why error) error {
+	return fmt.Errorf("it was not begun, and nothing is changed: its intent could not be put on record: %w", why)
+}
+
 // errUnrecorded marks what was done, and is not on record.
 var errUnrecorded = fmt.Errorf("%w: it is not on record", ErrDegraded)
 
@@ -73,7 +80,8 @@ var errUnrecorded = fmt.Errorf("%w: it is not on record", ErrDegraded)
 // recorded. What failed stays a failure.
 func notOnRecord(act evidence.Act, err, why error) error {
 	if err == nil && goesOn(act) {
-		return fmt.Errorf("%w: %w", errUnrecorded, why)
+		// Of what kind the reason is says nothing of the act, which was done.
+		return fmt.Errorf("%w: %s", errUnrecorded, why.Error())
 	}
 	return errors.Join(err, why)
 }
@@ -162,6 +170,9 @@ func (e *Engine) tellPolicy(ctx context.Context) error {
 	}
 	if e.policyTold {
 		return e.tellUntold()
+	}
+	if err := e.voice(); err != nil {
+		return err
 	}
 	if err := e.takeUntakenNow(ctx); err != nil {
 		return err

@@ -81,7 +81,7 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 	}}
 	markDrill(ctx, intent)
 	kind := aProof
-	if req.Level == "L7" {
+	if req.Level == coldLevel {
 		kind = aColdStart
 	}
 	err = e.attest(ctx, intent, func() (evidence.Record, error) {
@@ -100,6 +100,12 @@ func (e *Engine) attestProof(ctx context.Context, req verify.Request, work func(
 		out.Error = r.Error
 		return out, err
 	})
+	if r.Function == "" { // it was not even begun
+		r.Function, r.Site, r.Snapshot, r.RequestedLevel, r.Selection = req.Function, req.From, req.Snapshot, req.Level, req.Selection
+		if err != nil {
+			r.Error = err.Error()
+		}
+	}
 	return r, err
 }
 

@@ -136,6 +136,21 @@ func newSeed() string {
 	return hex.EncodeToString(b[:])
 }
 
+// coldLevel is the level that a cold start reaches, and no other proof.
+const coldLevel = "L7"
+
+// checkLevel checks how far a request is to go.
+func (req *VerifyRequest) checkLevel() error {
+	warm := slices.DeleteFunc(slices.Clone(verify.Levels), func(level string) bool { return level == coldLevel })
+	switch {
+	case req.Level == coldLevel && !req.Cold:
+		return fmt.Errorf("%w: %s is a cold start, on a host with nothing on it: 'backupd verify --cold --from SITE --identity FILE' makes one", ErrUsage, coldLevel)
+	case req.Level != "" && req.Level != coldLevel && !slices.Contains(warm, req.Level):
+		return fmt.Errorf("%w: level %q; there are %s to %s, and %s with --cold", ErrUsage, req.Level, warm[0], warm[len(warm)-1], coldLevel)
+	}
+	return nil
+}
+
 // checkSelect checks how the recovery points of a request are to be chosen.
 func (req *VerifyRequest) checkSelect() error {
 	rule := selection.Rule(req.Select)
@@ -144,7 +159,7 @@ func (req *VerifyRequest) checkSelect() error {
 		return fmt.Errorf("%w: --select and --snapshot exclude each other", ErrUsage)
 	case req.Select != "" && !slices.Contains(selection.Rules, rule):
 		return fmt.Errorf("%w: rule %q; there are %v", ErrUsage, req.Select, selection.Rules)
-	case req.Cold && (req.Snapshot != "" || req.Select != "" || req.Level != ""):
+	case req.Cold && (req.Snapshot != "" || req.Select != "" || req.Level != "" && req.Level != coldLevel):
 		return fmt.Errorf("%w: a cold start takes the newest recovery point that the site tells of, as far as it goes: "+
 			"--cold excludes --snapshot, --select and --level", ErrUsage)
 	case req.Identity != "" && !req.Cold:

@@ -70,9 +70,13 @@ func TestSelection(t *testing.T) {
 	if r := w.one(t, engine.VerifyRequest{Snapshot: ids[2]}); r.Selection.Rule != "named" {
 		t.Errorf("named: %+v", r.Selection)
 	}
-	for _, req := range []engine.VerifyRequest{{Select: "best"}, {Select: "schema"}, {Seed: "x"}, {Select: "oldest", Seed: "x"}, {Select: "oldest", Snapshot: ids[0]}} {
-		if _, err := w.Verify(t.Context(), req, nil); !errors.Is(err, engine.ErrUsage) {
-			t.Errorf("%+v: %v", req, err)
+	for _, req := range []engine.VerifyRequest{{Select: "best"}, {Select: "schema"}, {Seed: "x"}, {Select: "oldest", Seed: "x"}, {Select: "oldest", Snapshot: ids[0]}, {Level: "L7"}, {Level: "L9"}, {Cold: true, Level: "L5"}} {
+		before := w.Evidence().Size()
+		if r, err := w.Verify(t.Context(), req, nil); len(r) > 0 || !errors.Is(err, engine.ErrUsage) {
+			t.Errorf("%+v: %+v, %v", req, r, err)
+		}
+		if now := w.Evidence().Size(); now != before {
+			t.Errorf("%+v: refused, and %d records were written", req, now-before)
 		}
 	}
 }

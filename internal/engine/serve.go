@@ -22,6 +22,9 @@ import (
 // nothing that could be listed, and its packs serve the next one.
 func (e *Engine) Serve(ctx context.Context) error {
 	ctx = By(ctx, bySchedule)
+	if err := e.voice(); err != nil { // what is asked for by a command says so itself
+		e.log.Error("snapshots and restores go on without being on record, and nothing else does", "error", err)
+	}
 	e.sweepScratch(ctx)
 	e.reportCutShort()
 	e.pinAll(By(ctx, bySchedule))

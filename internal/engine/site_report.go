@@ -111,7 +111,7 @@ func (e *Engine) describeSite(name string, h repository.SiteHealth, l lag) SiteR
 		WaitingObjects: int64(h.Objects), WaitingBytes: h.Bytes, WaitingSnapshots: int64(h.Commits), WaitingEvidence: int64(h.Evidence),
 		LagSeconds: l.seconds, LagFunction: l.function, FaultCount: len(h.Faults),
 	}
-	if s.State != repository.SiteAway {
+	if s.State != repository.SiteAway && s.State != repository.SiteHeldUp {
 		s.AwaySince, s.Error = time.Time{}, "" // it is as good as back
 	}
 	for _, f := range h.Faults {
@@ -193,6 +193,8 @@ func (e *Engine) siteReasons(s SiteReport, now time.Time) []string {
 	switch s.State {
 	case repository.SiteAway:
 		out = append(out, fmt.Sprintf("it takes no copies since %s: %s", s.AwaySince.Format(time.RFC3339), s.Error))
+	case repository.SiteHeldUp:
+		out = append(out, fmt.Sprintf("this host cannot give it its copies since %s, and they wait here: %s", s.AwaySince.Format(time.RFC3339), s.Error))
 	case repository.SiteUnknown:
 		out = append(out, "nobody is in contact with it")
 	}

@@ -64,7 +64,11 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 			return s, err
 		}
 		for _, site := range s.Sites {
-			if site.Error != "" {
+			switch {
+			case site.Error == "":
+			case site.State == repository.SiteHeldUp:
+				f.Reasons = append(f.Reasons, fmt.Sprintf("copies for site %s wait on this host: %s", site.Site, site.Error))
+			default:
 				f.Reasons = append(f.Reasons, fmt.Sprintf("site %s does not take copies: %s", site.Site, site.Error))
 			}
 		}
@@ -133,6 +137,9 @@ func (e *Engine) functionStatus(f config.Function, now time.Time, newest points,
 		return out, err
 	}
 	out.Reasons = append(out.Reasons, wrong...)
+	if out.Unwatched, err = e.unwatched(f); err != nil {
+		return out, err
+	}
 	if err := e.describeProven(&out, f, proofs, now); err != nil {
 		return out, err
 	}
@@ -213,7 +220,9 @@ func (e *Engine) functionAtSite(f config.Function, now time.Time, site string, n
 	if err == nil && ok {
 		out.ProvenExposureSeconds = exposure(now, &proven)
 	}
-	if p := proofs.of[key]; p != nil && p.Difference {
+	if p := proofs.of[key]; p != nil && p.OwnCheckFailed() {
+		out.State = StateUnsound
+	} else if p != nil && p.Difference {
 		out.State = StateDamaged
 	}
 	return out
@@ -272,7 +281,11 @@ func reasons(f config.Function, s FunctionStatus, sites []string, now time.Time)
 			out = append(out, fmt.Sprintf("site %s: the recovery point of %s lies ahead of the clock, so its age is not known",
 				name, at.RecoveryPoint.Format(time.RFC3339)))
 		}
-		if p := at.Proof; p != nil && p.Difference {
+		switch p := at.Proof; at.State {
+		case StateUnsound:
+			out = append(out, fmt.Sprintf("a check of the function's own failed on snapshot %s, restored from site %s: %s; the copy is whole (%s) and can be restored: "+
+				"the data in the source does not hold, or the check is wrong, as docs/operations.md says", p.Snapshot, name, p.Error, p.Level))
+		case StateDamaged:
 			out = append(out, fmt.Sprintf("site %s is damaged: a proof found a difference in snapshot %s: %s; restore from another site, "+
 				"and mend this one as docs/operations.md says", name, p.Snapshot, p.Error))
 		}

@@ -21,7 +21,7 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 	}
 	for _, r := range reports {
 		s.Sites = append(s.Sites, siteStatus(r))
-		s.Degraded = s.Degraded || r.State == repository.SiteAway
+		s.Degraded = s.Degraded || r.State == repository.SiteAway || r.State == repository.SiteHeldUp
 		for _, reason := range r.held() {
 			s.Reasons = append(s.Reasons, "site "+r.Site+": "+reason)
 		}
@@ -45,7 +45,7 @@ func (e *Engine) statusOfRest(s *Status, newest map[string]points) error {
 // held returns the reasons that are about what the site holds, and not about
 // its contact with us.
 func (r SiteReport) held() []string {
-	if r.State == repository.SiteAway || r.State == repository.SiteUnknown {
+	if r.State == repository.SiteAway || r.State == repository.SiteHeldUp || r.State == repository.SiteUnknown {
 		return r.Reasons[1:]
 	}
 	return r.Reasons

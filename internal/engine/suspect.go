@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saypro/backupd/internal/config"
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/repository"
 	"github.com/saypro/backupd/internal/snapshot"
@@ -179,6 +180,9 @@ func (e *Engine) ClearSuspect(ctx context.Context, req ClearRequest) (SuspectPoi
 	if info.Cleared != "" {
 		return SuspectPoint{}, fmt.Errorf("%w: snapshot %s of %s was cleared already: %s", ErrUsage, info.ID, info.Function, info.Cleared)
 	}
+	if err := e.tellPolicy(ctx); err != nil {
+		return SuspectPoint{}, fmt.Errorf("nothing is judged to be fine without being on record: %w", err)
+	}
 	err = e.repository.Clear(ctx, info.ID, req.Reason)
 	if errors.Is(err, repository.ErrNotSuspect) {
 		return SuspectPoint{}, fmt.Errorf("%w: %w", ErrUsage, err)
@@ -225,6 +229,31 @@ func (e *Engine) doubts(function string) (out []string, err error) {
 			"and then judge: backupd suspect clear %s --reason TEXT", function, s.ID, stamp(s.RecoveryPoint), details(s.Suspect), clean, s.ID))
 	}
 	return out, nil
+}
+
+// namedTables is how many tables are named that are not watched yet.
+const namedTables = 3
+
+// unwatched says, a sentence each, what would raise no suspicion yet.
+func (e *Engine) unwatched(f config.Function) ([]string, error) {
+	if f.Suspect.Off != "" {
+		return nil, nil // which is a warning
+	}
+	w, err := snapshot.Watched(e.catalog, f)
+	switch {
+	case err != nil:
+		return nil, err
+	case !w.Compared:
+		return []string{"no recovery point was compared with one before it yet: it is not known whether any looks wrong"}, nil
+	case len(w.Learning) == 0:
+		return nil, nil
+	}
+	named := strings.Join(w.Learning[:min(len(w.Learning), namedTables)], ", ")
+	if left := len(w.Learning) - namedTables; left > 0 {
+		named += fmt.Sprintf(" and %d more", left)
+	}
+	return []string{fmt.Sprintf("changed rows are not watched yet in %s (%s): it takes %s to know what is ordinary there",
+		plural(len(w.Learning), "table"), named, plural(w.More, "more recovery point"))}, nil
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }

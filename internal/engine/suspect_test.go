@@ -246,3 +246,25 @@ func TestClearIsRecorded(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// What cannot raise an alarm yet is not called fine: it is said for as long as it
+// takes, and for no longer.
+func TestWhatIsNotWatchedYetIsSaid(t *testing.T) {
+	w := newWorld(t, extra{})
+	told := func() string { return strings.Join(w.payments(t).Unwatched, "; ") }
+	if !strings.Contains(told(), "no recovery point was compared") {
+		t.Errorf("without a recovery point: %q", told())
+	}
+	for n, want := range []string{"no recovery point was compared", "(payments.ledger): it takes 2 more recovery points", "it takes 1 more recovery point to", ""} {
+		w.db.Exec(t, "UPDATE payments.ledger SET amount = amount + 1 WHERE id = 1")
+		w.take(t, "payments")
+		if got := told(); !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("after %d: %q, want %q", n+1, got, want)
+		}
+	}
+	// And from then on it is watched indeed.
+	w.db.Exec(t, "UPDATE payments.ledger SET amount = amount + 1")
+	if r := w.take(t, "payments"); len(r.Suspect) != 1 {
+		t.Errorf("every row changed: %+v", r.Suspect)
+	}
+}

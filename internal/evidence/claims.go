@@ -104,6 +104,15 @@ func reaches(p *Proof) (level string, different bool) {
 	return level, different
 }
 
+// Reaches reports whether the checks and tables of a proof reach a level,
+// whatever it claims itself: at every level up to there at least one check
+// passed, and all others did or were skipped.
+func (p *Proof) Reaches(level string) bool {
+	asked := slices.Index(levels, level)
+	reached, _ := reaches(p)
+	return asked >= 0 && asked <= slices.Index(levels, reached)
+}
+
 // Differs reports whether the check shows that a copy is not what it should be.
 // What fails at L7 shows that the copy was not proven cold: that it took too
 // long, or that the key was the wrong one.

@@ -15,6 +15,10 @@ import (
 // it is gone.
 var ErrKeyLost = errors.New("the key that signs the evidence log is gone")
 
+// PutKeyBack is what to do when the key of a log with records is gone.
+const PutKeyBack = "put it back from its copy, readable for the service's user alone (mode 0600): it is taken up by itself, also by a service that runs. " +
+	"When there is no copy: stop the service and run 'backupd audit key --start-over' as that user, which goes on with a new key and shows in every audit"
+
 // nextSuffix is added to a key's file for the one that is about to follow it.
 const nextSuffix = ".next"
 
@@ -98,21 +102,19 @@ func OpenWithKeyFile(o Options, path string) (*Log, error) {
 	o.Signer, err = ReadKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if origin != "" {
-			return nil, fmt.Errorf("open the evidence log %s: %w: %s: put the file back from its copy, or go on with a new key, "+
-				"which every audit will show, by 'backupd audit key --start-over'", origin, ErrKeyLost, path)
+			return nil, fmt.Errorf("%w: %s, the key of the log %s, is not there: %s", ErrKeyLost, path, origin, PutKeyBack)
 		}
 		o.Signer, err = makeKeyFile(path, "", PublicKey{})
 	}
 	if errors.Is(err, ErrKey) {
-		err = fmt.Errorf("%w: put the file back from its copy, or move it away (mv %s %s.garbled)%s", err, path, path, goOn(origin))
+		err = fmt.Errorf("%w: move it away (mv %s %s.garbled)%s", err, path, path, goOn(origin))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if origin != "" && (o.Signer.public.Origin != origin || o.Signer.public.ID != keyID) {
-		return nil, fmt.Errorf("open the evidence log %s: %w: it was signed last with key %s, and %s holds %s of %s: put the right file back, or move it "+
-			"away and go on with a new key, which every audit will show, by 'backupd audit key --start-over'",
-			origin, ErrOtherKey, keyID, path, o.Signer.public.ID, o.Signer.public.Origin)
+		return nil, fmt.Errorf("open the evidence log %s: %w: it was signed last with key %s, and %s holds %s of %s: move it away (mv %s %s.other) and %s",
+			origin, ErrOtherKey, keyID, path, o.Signer.public.ID, o.Signer.public.Origin, path, path, PutKeyBack)
 	}
 	return Open(o)
 }
@@ -122,7 +124,7 @@ func goOn(origin string) string {
 	if origin == "" {
 		return ", and another is made"
 	}
-	return " and go on with a new key, which every audit will show, by 'backupd audit key --start-over'"
+	return " and " + PutKeyBack
 }
 
 // MakeKeyFileOf makes a new key for a log that is known by its origin only, as

@@ -78,6 +78,55 @@ func TestLostOrStrangeKeyIsSaid(t *testing.T) {
 	withKeyFile(t, store, path)
 }
 
+// A mute log says which key signed it, and goes on when the file is back.
+func TestMuteLogGoesOnWhenItsKeyIsBack(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"gone":    func(string) error { return nil },
+		"garbled": func(path string) error { return os.WriteFile(path, []byte("garbled"), 0o600) },
+		"another": func(path string) error { _, err := makeKeyFile(path, "", PublicKey{}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, path := &memory{}, filepath.Join(t.TempDir(), "evidence.key")
+			first := withKeyFile(t, store, path)
+			if err := first.RotateKeyFile(path, "root"); err != nil {
+				t.Fatal(err)
+			}
+			intent, err := first.Begin(Record{Act: ActSnapshot, Function: "payments"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Rename(path, path+".away"), spoil(path)); err != nil {
+				t.Fatal(err)
+			}
+			o := Options{Store: store, Clock: clock.NewFake(begin), Program: "test"}
+			_, cause := OpenWithKeyFile(o, path)
+			l, err := OpenMute(o, cause)
+			if err != nil || !errors.Is(l.Mute(), cause) {
+				t.Fatalf("mute: %v, %v, want %v", l.Mute(), err, cause)
+			}
+			if l.PublicKey() != first.PublicKey() || l.Size() != first.Size() {
+				t.Errorf("a mute log has key %s and %d records, want %s and %d", l.PublicKey(), l.Size(), first.PublicKey(), first.Size())
+			}
+			if regained, err := l.Unmute(path); regained || !errors.Is(err, ErrMute) {
+				t.Fatalf("without its key: regained %t, %v", regained, err)
+			}
+			if err := os.Rename(path+".away", path); err != nil {
+				t.Fatal(err)
+			}
+			if regained, err := l.Unmute(path); !regained || err != nil {
+				t.Fatalf("with its key: regained %t, %v", regained, err)
+			}
+			if regained, err := l.Unmute(path); regained || err != nil {
+				t.Errorf("once more: regained %t, %v", regained, err)
+			}
+			if err := l.End(intent, Record{Act: ActSnapshot, Function: "payments", Outcome: Failed, Error: "power cut"}); err != nil {
+				t.Error(err)
+			}
+			withKeyFile(t, store, path)
+		})
+	}
+}
+
 // TestRotationSurvivesACrash stops a rotation at each of its steps.
 func TestRotationSurvivesACrash(t *testing.T) {
 	for name, stop := range map[string]func(t *testing.T, l *Log, store *memory, path string) (rotated bool){

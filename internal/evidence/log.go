@@ -39,15 +39,15 @@ type Log struct {
 	store   Store
 	clock   clock.Clock
 	program string
-	mute    error // why nothing can be written; nil when it can
 
 	// writing is held by whoever appends, who alone changes what follows and
 	// holds mu for that moment only: readers never wait for a disk.
 	writing sync.Mutex
 	open    map[uint64]opened
 
-	mu  sync.Mutex
-	now state
+	mu   sync.Mutex
+	now  state
+	mute error // why nothing can be written; nil when it can
 }
 
 // state is what the log is between two appends.

@@ -2,7 +2,9 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -27,6 +29,9 @@ func (p *Period) addDrills(l Log) error {
 	}
 	book.closeBy(closing)
 	for _, d := range book.order {
+		if d.countPeople() {
+			p.Failures = append(p.Failures, Failure{Sequence: d.Sequences[len(d.Sequences)-1], Time: d.Ended, Act: evidence.ActDrill, Outcome: d.Outcome, Error: d.Error})
+		}
 		p.Drills = append(p.Drills, *d)
 	}
 	p.Actions = book.actionsOf(p.From, p.JudgedTo)
@@ -51,6 +56,40 @@ func (p *Period) unansweredDrills(records []evidence.Record) error {
 		}
 	}
 	return nil
+}
+
+// countPeople adds the time of people, which is recorded after the machine's, to
+// that of each restore: one that is over its RTO with it did not pass. It reports
+// whether the exercise, which the machine had passed, did not either because of
+// that.
+func (d *Drill) countPeople() bool {
+	people := 0.0
+	for _, s := range d.Steps {
+		if s.Kind == "people" && s.Status == evidence.Pass {
+			people += s.Seconds
+		}
+	}
+	late := []string{}
+	for i := range d.Steps {
+		s := &d.Steps[i]
+		together := s.WaitedSeconds + s.Seconds + people
+		if people == 0 || !restores(*s) || s.Status != evidence.Pass || s.RTOSeconds == 0 || together <= s.RTOSeconds {
+			continue
+		}
+		s.Status = evidence.Fail
+		s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(together-people), span(people), span(s.RTOSeconds))
+		late = append(late, s.Function+": "+s.Error)
+	}
+	if len(late) == 0 || d.Outcome != evidence.Done {
+		return false
+	}
+	d.Outcome, d.Error = evidence.Different, strings.Join(late, "; ")
+	return true
+}
+
+// restores reports whether a step brings a function back.
+func restores(s evidence.DrillStep) bool {
+	return s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != ""
 }
 
 // drillBook gathers what single records say of exercises.

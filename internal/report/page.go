@@ -66,7 +66,7 @@ func drillPageOf(d Drill) drillPage {
 	out := drillPage{Drill: d}
 	people, missing := 0.0, 0
 	for _, s := range d.Steps {
-		if s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != "" {
+		if restores(s) {
 			out.Restored = append(out.Restored, s)
 			continue
 		}
@@ -203,13 +203,22 @@ func noneGrade(n int, otherwise string) string {
 }
 
 func (p *Proof) figures() []figure {
-	failed, passed := 0, 0
+	failed, passed, skipped := 0, 0, 0
 	for _, c := range p.Checks {
 		switch c.Status {
 		case evidence.Pass:
 			passed++
+		case evidence.Skipped:
+			skipped++
 		default:
 			failed++
+		}
+	}
+	checks := figure{fmt.Sprintf("%d of %d", passed, passed+failed+skipped), "checks passed", shareGrade(passed, passed+failed)}
+	if skipped > 0 {
+		checks.Label += fmt.Sprintf(", %d skipped", skipped)
+		if checks.Grade == gradeGood {
+			checks.Grade = gradeUnknown
 		}
 	}
 	equal := 0
@@ -225,7 +234,7 @@ func (p *Proof) figures() []figure {
 	}
 	return []figure{
 		{level, "level reached, of " + p.Requested, reached},
-		{fmt.Sprintf("%d of %d", passed, passed+failed), "checks passed", shareGrade(passed, passed+failed)},
+		checks,
 		{fmt.Sprintf("%d of %d", equal, len(p.Compared)), "tables equal to the source", shareGrade(equal, len(p.Compared))},
 		{span(p.Seconds), "machine time", ""},
 	}

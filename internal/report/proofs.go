@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -33,9 +34,10 @@ func proofLine(a act) ProofLine {
 	return line
 }
 
-// finding derives what a proof came to. It passed when it was done, every check
-// up to the level asked for passed and every table is as it was; it found a
-// difference when any is not; everything else is inconclusive.
+// finding derives what a proof came to. It passed when it was done, and its checks
+// and tables reach the level asked for, where those that were skipped for a
+// reason neither help nor hurt; it found a difference when any differs;
+// everything else is inconclusive.
 func finding(r evidence.Record) Finding {
 	switch {
 	case r.Proof != nil && differs(*r.Proof):
@@ -58,23 +60,9 @@ func differs(p evidence.Proof) bool {
 
 func same(t evidence.Table) bool { return t.Rows == t.FoundRows && t.Digest == t.FoundDigest }
 
-// holds reports whether everything up to a level was checked and passed.
-func holds(p evidence.Proof, level string) bool {
-	if meaning(level) == "" || level > p.Level {
-		return false
-	}
-	checked := false
-	for _, c := range p.Checks {
-		if c.Level > level {
-			continue
-		}
-		if c.Status != evidence.Pass {
-			return false
-		}
-		checked = true
-	}
-	return checked && (level < "L5" || !slices.ContainsFunc(p.Tables, func(t evidence.Table) bool { return !same(t) }))
-}
+// holds reports whether a level is claimed, and reached by the checks and tables
+// as well.
+func holds(p evidence.Proof, level string) bool { return level <= p.Level && p.Reaches(level) }
 
 // problem is the first thing that is wrong with a proof, in a sentence.
 func problem(r evidence.Record, f Finding) string {
@@ -83,7 +71,7 @@ func problem(r evidence.Record, f Finding) string {
 	}
 	if r.Proof != nil {
 		for _, c := range r.Proof.Checks {
-			if c.Status == evidence.Fail || f != Difference && c.Status != evidence.Pass {
+			if c.Status == evidence.Fail || f != Difference && c.Status != evidence.Pass && c.Status != evidence.Skipped {
 				return checkProblem(c)
 			}
 		}
@@ -96,7 +84,32 @@ func problem(r evidence.Record, f Finding) string {
 	if r.Error != "" {
 		return r.Error
 	}
+	if r.Proof != nil {
+		return unreached(*r.Proof)
+	}
 	return "the record does not say why"
+}
+
+// unreached says which level is missing when no check failed: it has none, or
+// all of them were skipped, or a table was not read.
+func unreached(p evidence.Proof) string {
+	for _, l := range Levels {
+		if l.Level > p.Requested || p.Reaches(l.Level) {
+			continue
+		}
+		for _, c := range p.Checks {
+			if c.Level == l.Level && c.Status == evidence.Skipped {
+				return checkProblem(c) + "; no other check shows that " + l.Level + " holds"
+			}
+		}
+		for _, t := range p.Tables {
+			if t.FoundDigest == "" {
+				return fmt.Sprintf("table %s was not compared", t.Name)
+			}
+		}
+		return fmt.Sprintf("no check shows that %s holds: %s", l.Level, l.Meaning)
+	}
+	return fmt.Sprintf("it claims %s, and %s was asked for", cmp.Or(p.Level, "no level"), p.Requested)
 }
 
 func checkProblem(c evidence.Check) string {

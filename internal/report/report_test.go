@@ -19,6 +19,7 @@ import (
 
 	"github.com/saypro/backupd/internal/evidence"
 	"github.com/saypro/backupd/internal/report"
+	"github.com/saypro/backupd/internal/sheet"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -246,9 +247,14 @@ func TestVerdictsAreDerived(t *testing.T) {
 		change func(*evidence.Record)
 		want   report.Finding
 	}{
-		"as it is":                  {func(*evidence.Record) {}, report.Passed},
-		"a failed check":            {func(r *evidence.Record) { r.Proof.Checks[3].Status = evidence.Fail }, report.Difference},
-		"a skipped check":           {func(r *evidence.Record) { r.Proof.Checks[3].Status = evidence.Skipped }, report.Inconclusive},
+		"as it is":       {func(*evidence.Record) {}, report.Passed},
+		"a failed check": {func(r *evidence.Record) { r.Proof.Checks[3].Status = evidence.Fail }, report.Difference},
+		"a skipped check beside others": {func(r *evidence.Record) {
+			r.Proof.Checks = append(r.Proof.Checks, evidence.Check{Name: "the archive", Level: "L4", Status: evidence.Skipped, Detail: "no archive yet"})
+		}, report.Passed},
+		"a level of skipped checks alone": {func(r *evidence.Record) {
+			r.Proof.Checks[3].Status, r.Proof.Checks[3].Detail = evidence.Skipped, "no scratch"
+		}, report.Inconclusive},
 		"an inconclusive check":     {func(r *evidence.Record) { r.Proof.Checks[3].Status = evidence.Inconclusive }, report.Inconclusive},
 		"no checks":                 {func(r *evidence.Record) { r.Proof.Checks = nil }, report.Inconclusive},
 		"another digest":            {func(r *evidence.Record) { r.Proof.Tables[0].FoundDigest = "77" }, report.Difference},
@@ -269,6 +275,38 @@ func TestVerdictsAreDerived(t *testing.T) {
 				t.Errorf("found %s, objection %q, want %s", got.Finding, got.Objection, c.want)
 			}
 		})
+	}
+}
+
+// TestSkippedChecksAreShown: a proof that passed although a check was skipped for
+// a reason is told as passed, by the report of it as well, and the check as
+// skipped, never as good.
+func TestSkippedChecksAreShown(t *testing.T) {
+	p := &plan{rnd: rand.New(rand.NewPCG(1, 2)), last: map[string]*evidence.Snapshot{}}
+	p.snapshots("payments", at("2026-10-02 00:00:00"), at("2026-10-02 00:01:00"), time.Hour, func(time.Time) evidence.Outcome { return evidence.Done })
+	p.proof("payments", "onsite", at("2026-10-02 01:00:00"), func(r *evidence.Record) {
+		r.Proof.Level, r.Proof.Requested = "L6", "L6"
+		r.Proof.Checks = append(r.Proof.Checks,
+			evidence.Check{Name: "ledger sums to zero", Level: "L6", Status: evidence.Pass},
+			evidence.Check{Name: "archive is complete", Level: "L6", Status: evidence.Skipped, Detail: "no archive before 2027"})
+	})
+	l := p.run(at("2026-10-02 00:00:00")).log()
+	x := period(t, l, october())
+	if got := x.Proofs[0]; got.Finding != report.Passed || got.Objection != "" || got.Problem != "" {
+		t.Fatalf("found %s, objection %q, problem %q", got.Finding, got.Objection, got.Problem)
+	}
+	d, err := report.ForProof(t.Context(), l, report.ProofRequest{Sequence: x.Proofs[0].Sequence, Generated: october().Generated, Generator: "v1.0.0", Verify: verifyCommands})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := d.Steps[6]; last.State != report.LevelHolds {
+		t.Errorf("L6 is told as %q", last.State)
+	}
+	page := string(written(t, func(w *bytes.Buffer) error { return d.HTML(w) }))
+	for _, want := range []string{"7 of 8", "checks passed, 1 skipped", "no archive before 2027", string(sheet.Mark(sheet.Unknown, "skipped"))} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the report lacks %q", want)
+		}
 	}
 }
 

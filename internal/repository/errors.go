@@ -3,6 +3,9 @@ package repository
 import (
 	"errors"
 	"fmt"
+	"syscall"
+
+	"github.com/saypro/backupd/internal/storage"
 )
 
 // What went wrong, to be told apart with errors.Is.
@@ -17,6 +20,8 @@ var (
 	ErrFormat = errors.New("repository format is not known to this release")
 	// ErrCorrupt: an object holds other bytes than it must.
 	ErrCorrupt = errors.New("corrupt object")
+	// ErrOwnDisk: what a site is not given is held up by this host.
+	ErrOwnDisk = errors.New("the disk of this host is full or cannot be written, which is no fault of the site")
 	// ErrSpool: the spool cannot be written, full disk above all.
 	ErrSpool = errors.New("spool cannot be written")
 	// ErrUnavailable: no site could give the right bytes of an object.
@@ -37,3 +42,18 @@ func (e *ObjectError) Error() string {
 }
 
 func (e *ObjectError) Unwrap() error { return e.Err }
+
+// ownFault marks an error of the uploads to a site that is of this host's disk.
+// What a site says of itself, a full disk of its own among it, stays the site's.
+func ownFault(err error) error {
+	var site *storage.Error
+	if err == nil || errors.As(err, &site) {
+		return err
+	}
+	for _, own := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
+		if errors.Is(err, own) {
+			return fmt.Errorf("%w: %w", ErrOwnDisk, err)
+		}
+	}
+	return err
+}

@@ -44,6 +44,32 @@ func TestEscrowOpensEverySiteAlone(t *testing.T) {
 	}
 }
 
+// What is tried at one site says nothing of the other, and keeps what is known of it.
+func TestEscrowAtOneSite(t *testing.T) {
+	b, rnd := newBench(t), seeded(t)
+	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 1000)}))
+	at := func(site string) EscrowTest {
+		t.Helper()
+		out, err := b.TestEscrow(t.Context(), []age.Identity{b.escrow}, site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	first := b.clock.Now()
+	if out := at("cloud"); out.Passed || len(out.Sites) != 1 || !out.Sites["cloud"].Passed || len(out.Untested) != 1 || out.Untested[0] != "onsite" {
+		t.Errorf("cloud alone: %+v", out)
+	}
+	b.clock.Advance(24 * time.Hour)
+	out := at("onsite")
+	if !out.Passed || len(out.Untested) > 0 || !out.Since().Equal(first.UTC().Truncate(time.Second)) || !out.Sites["onsite"].At.Equal(out.At) {
+		t.Errorf("then onsite: %+v, since %s", out, out.Since())
+	}
+	if tests, err := b.EscrowTests(); err != nil || len(tests) != 1 || !tests[0].Passed {
+		t.Errorf("remembered: %+v (%v)", tests, err)
+	}
+}
+
 func TestEscrowThatOpensNotEverything(t *testing.T) {
 	b, rnd := newBench(t), seeded(t)
 	b.durable(t, b.write(t, "payments", map[string][]byte{"t": someRows(rnd, 1000)}))

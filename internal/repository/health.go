@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 const (
 	// SiteAway: it does not take its copies.
 	SiteAway = "away"
+	// SiteHeldUp: this host cannot give it its copies, because of its own disk.
+	SiteHeldUp = "held up"
 	// SiteSending: it is given what waits for it.
 	SiteSending = "sending"
 	// SiteComparing: what it holds is compared with what it must hold.
@@ -230,7 +233,10 @@ func (r *Repository) siteHealth(site string) (h SiteHealth, err error) {
 		} else if !kept.IsZero() && kept.Before(h.Since) {
 			h.Since = kept // before this process began
 		}
-		if h.State != SiteComparing { // it answers, so it is as good as back
+		switch {
+		case errors.Is(f.err, ErrOwnDisk):
+			h.State = SiteHeldUp
+		case h.State != SiteComparing: // it answers, so it is as good as back
 			h.State = SiteAway
 		}
 	}

@@ -62,8 +62,11 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 		if ctx.Err() != nil {
 			return
 		}
+		err = ownFault(err)
 		changed := r.uploads.setFailing(site.Name, r.clock.Now(), err)
-		r.noteAway(site.Name, err)
+		if !errors.Is(err, ErrOwnDisk) { // which cannot be written down
+			r.noteAway(site.Name, err)
+		}
 		if err == nil {
 			if changed {
 				// What happened to it meanwhile is for a comparison to say,
@@ -78,7 +81,10 @@ func (r *Repository) uploadSite(ctx context.Context, site Site) {
 			known = r.rest(ctx, r.uploads.wake[site.Name], lookEvery)
 			continue
 		}
-		if changed {
+		switch {
+		case changed && errors.Is(err, ErrOwnDisk):
+			r.log.Error("a site cannot be given its copies; they wait in the spool", "site", site.Name, "error", err)
+		case changed:
 			r.log.Error("site does not take its copies; they wait in the spool", "site", site.Name, "error", err)
 		}
 		r.uploads.setPhase(site.Name, SiteAway)

@@ -95,9 +95,20 @@ func (l *Loader) ofChosen(d postgres.Difference) bool {
 	return false
 }
 
+// StructureCheck begins the name of each comparison of all objects of one kind.
+const StructureCheck = "structure: "
+
+// tablesOf counts tables in words.
+func tablesOf(n int) string {
+	if n == 1 {
+		return "1 table"
+	}
+	return fmt.Sprintf("%d tables", n)
+}
+
 // kindCheck judges all objects of one kind.
 func kindCheck(kind string, count int, differing []postgres.Difference) Check {
-	c := Check{Name: "structure: " + kind, Level: "L4", Passed: len(differing) == 0}
+	c := Check{Name: StructureCheck + kind, Level: "L4", Passed: len(differing) == 0}
 	if c.Passed {
 		c.Detail = fmt.Sprintf("%d equal", count)
 		return c
@@ -204,6 +215,6 @@ func ContentChecks(found []Found) []Check {
 	}
 	return []Check{{
 		Name: "content", Level: "L5", Passed: true,
-		Detail: fmt.Sprintf("%d rows of %d tables: rows and digests are those of the snapshot", rows, len(found)),
+		Detail: fmt.Sprintf("%d rows of %s: rows and digests are those of the snapshot", rows, tablesOf(len(found))),
 	}}
 }

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/saypro/backupd/internal/source/postgres"
@@ -28,7 +27,7 @@ func (l *Loader) checkCovered(ctx context.Context, to *postgres.Target) (Check, 
 		}
 	}
 	if c.Passed = len(without) == 0; c.Passed {
-		c.Detail = fmt.Sprintf("%d tables", len(tables))
+		c.Detail = tablesOf(len(tables))
 	} else {
 		c.Detail = "the snapshot names no rows of " + strings.Join(without, ", ")
 	}

@@ -116,10 +116,12 @@ func (k *job) proof() (string, error) {
 		switch {
 		case p.Passed:
 			text = fmt.Sprintf("proven to %s from site %s at %s", p.Level, p.Site, stamp(p.Ended))
-		case p.Error != "":
-			text = fmt.Sprintf("the last proof, from site %s at %s, could not be carried out: %s", p.Site, stamp(p.Ended), p.Error)
+		case p.OwnCheckFailed():
+			text = fmt.Sprintf("restored whole to %s from site %s at %s, and a check of the function's own failed on it: %s", p.Level, p.Site, stamp(p.Ended), p.Error)
+		case p.Difference:
+			text = fmt.Sprintf("the last proof, from site %s at %s, found a difference: %s", p.Site, stamp(p.Ended), p.Error)
 		default:
-			text = fmt.Sprintf("the last proof, from site %s at %s, found a difference", p.Site, stamp(p.Ended))
+			text = fmt.Sprintf("the last proof, from site %s at %s, could not be carried out: %s", p.Site, stamp(p.Ended), p.Error)
 		}
 		return false
 	})

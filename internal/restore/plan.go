@@ -101,8 +101,8 @@ func (k *job) steps(found state) []string {
 	from := "site " + strings.Join(k.order, ", falling through to ")
 	steps := []string{fmt.Sprintf("read snapshot %s of %s, taken at %s, from %s",
 		k.info.ID, k.info.Function, stamp(k.info.RecoveryPoint), from)}
-	fill := fmt.Sprintf("load %d tables over %d connections, then make indexes, constraints and triggers",
-		len(k.load.chosen), k.load.Jobs)
+	fill := fmt.Sprintf("load %s over %d connections, then make indexes, constraints and triggers",
+		tablesOf(len(k.load.chosen)), k.load.Jobs)
 	check := "compare rows and digests of all tables with the snapshot while loading"
 	switch {
 	case !found.exists:

@@ -206,7 +206,7 @@ func (k *job) fill(ctx context.Context, p *place) (err error) {
 	k.result.Tables = k.load.tables()
 	k.result.Checks = append(k.result.Checks, Check{
 		Name: "rows loaded", Level: "L3", Passed: true,
-		Detail: fmt.Sprintf("%d rows of %d tables, with the digests of the commit", loaded.Rows, len(k.result.Tables)),
+		Detail: fmt.Sprintf("%d rows of %s, with the digests of the commit", loaded.Rows, tablesOf(len(k.result.Tables))),
 	})
 	if p.replaced {
 		if k.beforeCheck != nil {

@@ -148,6 +148,9 @@ type Result struct {
 	Notes []string `json:"notes,omitempty"`
 	// Error says why the restore failed; empty when it went well.
 	Error string `json:"error,omitempty"`
+	// Unrecorded says why a restore that went well is not in the evidence yet;
+	// empty when it is.
+	Unrecorded string `json:"unrecorded,omitempty"`
 }
 
 // Table is one table of a plan or a restore.

@@ -150,6 +150,34 @@ func limits(s config.Suspect) suspicion.Limits {
 	}
 }
 
+// Watch says how far the next recovery point of a function can be judged.
+type Watch struct {
+	// Compared: a recovery point was compared with another.
+	Compared bool
+	// Learning are the tables whose changed rows would raise no alarm yet, and
+	// More how many further recovery points it takes until they do.
+	Learning []string
+	More     int
+}
+
+// Watched reads what is remembered of a function's recovery points.
+func Watched(cat *catalog.Catalog, f config.Function) (w Watch, err error) {
+	text, err := cat.Meta(seenName(f.Name))
+	if errors.Is(err, catalog.ErrNotFound) {
+		return w, nil
+	}
+	var s seen
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return w, fmt.Errorf("read what is remembered of recovery points of %s: %w", f.Name, err)
+	}
+	w.Compared = len(s.Last.Gaps) > 0
+	w.Learning, w.More = suspicion.Unwatched(s.Last, limits(f.Suspect))
+	return w, nil
+}
+
 // columnsOf names the columns of a table: with a new one a row reads otherwise,
 // and is not altered.
 func columnsOf(capture *postgres.Capture, table string) string {

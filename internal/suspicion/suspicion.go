@@ -154,6 +154,21 @@ func Learn(before *Point, now Point, signals []Signal) Point {
 	return now
 }
 
+// Unwatched returns the tables, sorted, whose changed rows would raise no alarm in
+// the next recovery point, whatever happened to them, because too few measures show
+// what is ordinary there; and how many more points it takes at least.
+func Unwatched(last Point, l Limits) (tables []string, more int) {
+	for name, t := range last.Tables {
+		left := enough - len(t.Changes)
+		if left <= 0 || t.Rows < l.MinRows || l.RowsChanged >= 1 || l.Ignored != nil && l.Ignored(name) {
+			continue
+		}
+		tables, more = append(tables, name), max(more, left)
+	}
+	slices.Sort(tables)
+	return tables, more
+}
+
 func raised(signals []Signal, table string) bool {
 	return slices.ContainsFunc(signals, func(s Signal) bool { return s.Table == table && s.Kind != CanaryAltered })
 }

@@ -62,6 +62,11 @@ func (p *proof) checksNotProven() string {
 	return levelChecks + ": that the function's own checks pass on the restored data: " + strings.Join(why, "; ")
 }
 
+// OwnCheckFailed reports whether what was found wrong is not the copy, which was
+// restored whole and equals what was captured: a check of the function's own failed
+// on it.
+func (r Result) OwnCheckFailed() bool { return r.Difference && r.Level >= levelContent }
+
 // Unmet says in a sentence what kept a proof from passing; empty when it
 // passed.
 func (r Result) Unmet() string {

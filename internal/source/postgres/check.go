@@ -146,10 +146,18 @@ func (s *Source) checkScope(ctx context.Context, conn *pgx.Conn, scope Scope) []
 	if len(findings) == 0 {
 		findings = append(findings, Finding{
 			OK: true, Subject: subject,
-			Detail: fmt.Sprintf("all %d tables of source %s can be read", len(sel.lockable()), s.opts.Name),
+			Detail: allReadable(len(sel.lockable()), s.opts.Name),
 		})
 	}
 	return append(findings, remarks(ctx, conn, sel)...)
+}
+
+// allReadable says that so many tables, which is all, can be read.
+func allReadable(tables int, source string) string {
+	if tables == 1 {
+		return fmt.Sprintf("the one table of source %s that belongs to it can be read", source)
+	}
+	return fmt.Sprintf("all %d tables of source %s that belong to it can be read", tables, source)
 }
 
 // problem splits an error with a list of problems into what is the matter and

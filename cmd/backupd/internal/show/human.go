@@ -91,6 +91,23 @@ func Seconds(s float64) string {
 	return Duration(time.Duration(s * float64(time.Second)))
 }
 
+// Taken shows how long something took, or was without: rounded up, as reports do,
+// so that rounding makes nothing look better and both say the same.
+func Taken(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	unit := time.Millisecond
+	switch {
+	case d >= 10*time.Second:
+		unit = time.Second
+	case d >= time.Second:
+		unit = 100 * time.Millisecond
+	}
+	if cut := d.Truncate(unit); cut < d-time.Microsecond {
+		d = cut + unit
+	}
+	return Duration(d)
+}
+
 // OptionalSeconds shows a span that may not be known.
 func OptionalSeconds(s *float64) string {
 	if s == nil {

@@ -65,3 +65,14 @@ func TestMomentsAreShownInUTCAndByTheirAge(t *testing.T) {
 		}
 	}
 }
+
+// What was measured is rounded up, as in reports.
+func TestTakenRoundsUp(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0: "0ms", 0.0121: "13ms", 1.21: "1.3s", 5: "5.0s", 9.95: "10s", 58.2: "59s", 58: "58s", 59.5: "1m", 3599.1: "1h", 86400.5: "1d",
+	} {
+		if got := Taken(seconds); got != want {
+			t.Errorf("%v: %s, want %s", seconds, got, want)
+		}
+	}
+}

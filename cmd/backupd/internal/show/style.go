@@ -46,7 +46,7 @@ func (s Style) State(state string) string {
 	switch state {
 	case "good", "durable", "created", "present", "ok", "passed", "in step":
 		return s.Good(state)
-	case "late", "missing", "failed", "FAILED", "away", "damaged":
+	case "late", "missing", "failed", "FAILED", "away", "damaged", "unsound", "held up":
 		return s.Bad(state)
 	default:
 		return s.Warn(state)
