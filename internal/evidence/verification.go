@@ -27,12 +27,12 @@ type Verification struct {
 	// without an outcome by phase.
 	Acts map[string]int `json:"acts"`
 	// Findings are what is wrong, in the order of the records. More is how many
-	// were left out behind the first thousand.
+	// were left out behind the first thousand of each kind.
 	Findings []Finding `json:"findings"`
 	More     int       `json:"more,omitempty"`
 	// Warnings are what is in order and yet not as it should be: things that did
 	// not happen, and promises that were lowered. MoreWarnings is how many were
-	// left out behind the first thousand.
+	// left out behind the first thousand of each kind.
 	Warnings     []Warning `json:"warnings"`
 	MoreWarnings int       `json:"more_warnings,omitempty"`
 	// Open are acts that may have been under way when the bundle ends.

@@ -40,7 +40,8 @@ const (
 	// underwayAtBorder is that at the end of a part behind which the log is said to
 	// go on: what would show how the act ended is not in the bundle then.
 	underwayAtBorder = 7 * 24 * time.Hour
-	// mostFindings are told one by one.
+	// mostFindings of each kind are told one by one: a flood of one kind must not hide
+	// another.
 	mostFindings = 1000
 )
 
@@ -104,6 +105,8 @@ type verifier struct {
 	passed          map[uint64]test // results
 	earlierRecords  []Record        // from before the period
 	wrong           *signatures
+	told            map[FindingKind]int
+	warned          map[WarningKind]int
 	kept            int  // bytes of records of which much is kept, see [maxKept]
 	gaveUp          bool // too much is wrong
 }
@@ -137,13 +140,14 @@ func newVerifier(b *bundleFile, o VerifyOptions) *verifier {
 		trusted: map[PublicKey]bool{}, strange: map[PublicKey]*span{}, open: map[uint64]intended{}, newest: map[string]uint64{}, acts: map[actKey]int{},
 		actions: map[string]uint64{}, passed: map[uint64]test{}, due: map[string]due{}, retired: map[PublicKey]uint64{}, unpromised: map[uint64]bool{},
 		days: newDayBook(b.about.From), points: newPointBook(), wrong: newSignatures(),
+		told: map[FindingKind]int{}, warned: map[WarningKind]int{},
 	}
 }
 
 // found notes that something is wrong with a record, or with the whole when
 // record is nil.
 func (v *verifier) found(record *uint64, kind FindingKind, format string, args ...any) {
-	if len(v.out.Findings) >= mostFindings {
+	if v.told[kind]++; v.told[kind] > mostFindings {
 		v.out.More++
 		return
 	}

@@ -52,7 +52,7 @@ const (
 	WarnUnchecked WarningKind = "unchecked"
 )
 
-var warned = map[WarningKind]string{
+var warningMeans = map[WarningKind]string{
 	WarnSilence:    "the service did not run, or could not write: nothing that was promised was done, and nothing that failed was told",
 	WarnLowered:    "somebody changed what is promised: from here on less counts as kept. Ask who agreed to it",
 	WarnUnanchored: "nobody outside knew meanwhile what the log held: only what was anchored before and after bounds it",
@@ -68,13 +68,13 @@ var warned = map[WarningKind]string{
 const mostMissed = 100
 
 func (v *verifier) warn(w Warning) {
-	if len(v.out.Warnings) >= mostFindings {
+	if v.warned[w.Kind]++; v.warned[w.Kind] > mostFindings {
 		v.out.MoreWarnings++
 		return
 	}
 	if more := len(w.Missed) - mostMissed; more > 0 {
 		w.Missed = append(slices.Clone(w.Missed[:mostMissed]), fmt.Sprintf("and %d things more", more))
 	}
-	w.Meaning, w.Text = warned[w.Kind], inShort(w.Text)
+	w.Meaning, w.Text = warningMeans[w.Kind], inShort(w.Text)
 	v.out.Warnings = append(v.out.Warnings, w)
 }
