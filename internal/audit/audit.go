@@ -161,19 +161,19 @@ func ShowJSON(w io.Writer, v *evidence.Verification) error {
 
 // Show writes what came of a check for people to read.
 func Show(w io.Writer, v *evidence.Verification) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", verdict(v))
+	var b page
+	b.say("%s\n", verdict(v))
 	showWarnings(&b, v)
-	fmt.Fprintf(&b, "\nlog       %s\n", v.Origin)
+	b.say("\nlog       %s\n", v.Origin)
 	if !v.Since.IsZero() || !v.Until.IsZero() {
-		fmt.Fprintf(&b, "period    %s to %s\n", orOpen(v.Since), orOpen(v.Until))
+		b.say("period    %s to %s\n", orOpen(v.Since), orOpen(v.Until))
 	}
 	if v.From == v.To {
-		fmt.Fprintf(&b, "records   none; the log held %d\n", v.Size)
+		b.say("records   none; the log held %d\n", v.Size)
 	} else {
-		fmt.Fprintf(&b, "records   %d to %d of %d\nwritten   %s to %s\n", v.From, v.To-1, v.Size, stamp(v.First), stamp(v.Last))
+		b.say("records   %d to %d of %d\nwritten   %s to %s\n", v.From, v.To-1, v.Size, stamp(v.First), stamp(v.Last))
 	}
-	fmt.Fprintf(&b, "root      %s of the first %d records\n", v.Root, v.To)
+	b.say("root      %s of the first %d records\n", v.Root, v.To)
 	showFindings(&b, v)
 	showKeys(&b, v)
 	showHeads(&b, v)
@@ -184,7 +184,7 @@ func Show(w io.Writer, v *evidence.Verification) error {
 		b.WriteString("\nIn order means: nothing was changed, removed or put in since it was signed, and every\n" +
 			"verdict follows from its own figures. It does not mean that all went well: failures on\nrecord are among the records above.\n")
 	}
-	fmt.Fprintf(&b, "\n%s\n", verdict(v))
+	b.say("\n%s\n", verdict(v))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -220,7 +220,7 @@ func counted(v *evidence.Verification) string {
 
 // showWarnings comes first: what did not happen leaves nothing else to stumble
 // over.
-func showWarnings(b *strings.Builder, v *evidence.Verification) {
+func showWarnings(b *page, v *evidence.Verification) {
 	for _, section := range []struct {
 		kind  evidence.WarningKind
 		title string
@@ -244,19 +244,20 @@ func showWarnings(b *strings.Builder, v *evidence.Verification) {
 			if w.Record != nil {
 				place = fmt.Sprintf("record %d: ", *w.Record)
 			}
-			fmt.Fprintf(b, "%s  %s%s\n      %s\n", title, place, w.Text, w.Meaning)
+			b.WriteString(title)
+			b.say("  %s%s\n      %s\n", place, w.Text, w.Meaning)
 			for _, missed := range w.Missed {
-				fmt.Fprintf(b, "      missed: %s\n", missed)
+				b.say("      missed: %s\n", missed)
 			}
 			title = ""
 		}
 	}
 	if v.MoreWarnings > 0 {
-		fmt.Fprintf(b, "  and %d more warnings\n", v.MoreWarnings)
+		b.say("  and %d more warnings\n", v.MoreWarnings)
 	}
 }
 
-func showFindings(b *strings.Builder, v *evidence.Verification) {
+func showFindings(b *page, v *evidence.Verification) {
 	if len(v.Findings) > 0 {
 		b.WriteString("\nfindings\n")
 	}
@@ -265,25 +266,25 @@ func showFindings(b *strings.Builder, v *evidence.Verification) {
 		if f.Record != nil {
 			place = fmt.Sprintf("record %d", *f.Record)
 		}
-		fmt.Fprintf(b, "  %s, %s: %s\n      %s\n", place, f.Kind, f.Text, f.Meaning)
+		b.say("  %s, %s: %s\n      %s\n", place, f.Kind, f.Text, f.Meaning)
 	}
 	if v.More > 0 {
-		fmt.Fprintf(b, "  and %d more\n", v.More)
+		b.say("  and %d more\n", v.More)
 	}
 }
 
-func showKeys(b *strings.Builder, v *evidence.Verification) {
+func showKeys(b *page, v *evidence.Verification) {
 	b.WriteString("\nkeys\n")
 	for _, k := range v.Keys {
 		trust := "trusted"
 		if !k.Trusted {
 			trust = "NOT TRUSTED"
 		}
-		fmt.Fprintf(b, "  from record %d, %s: %s (%s, %s)\n", k.Record, stamp(k.Time), k.Public, k.How, trust)
+		b.say("  from record %d, %s: %s (%s, %s)\n", k.Record, stamp(k.Time), k.Public, k.How, trust)
 	}
 }
 
-func showHeads(b *strings.Builder, v *evidence.Verification) {
+func showHeads(b *page, v *evidence.Verification) {
 	for _, h := range v.Heads {
 		fits := "fits"
 		switch {
@@ -292,7 +293,7 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 		case !h.Fits:
 			fits = "DOES NOT FIT"
 		}
-		fmt.Fprintf(b, "\ncheckpoint of %d records that you gave: %s\n", h.Size, fits)
+		b.say("\ncheckpoint of %d records that you gave: %s\n", h.Size, fits)
 	}
 	if len(v.Heads) == 0 {
 		b.WriteString("\nno checkpoint was given with --head: a log that was cut short, or written anew with its key, cannot be told from this\n")
@@ -306,62 +307,62 @@ func showHeads(b *strings.Builder, v *evidence.Verification) {
 		if strings.HasPrefix(a.To, evidence.AnchorSite+" ") {
 			did = "holds"
 		}
-		fmt.Fprintf(b, "  record %d, %s: %s %s %d records (%s)\n", a.Record, stamp(a.Time), a.To, did, a.Size, checked)
+		b.say("  record %d, %s: %s %s %d records (%s)\n", a.Record, stamp(a.Time), a.To, did, a.Size, checked)
 		if shows := a.Anchored(); shows != "" {
-			fmt.Fprintf(b, "      %s\n", shows)
+			b.say("      %s\n", shows)
 		}
 	}
 }
 
-func showSilence(b *strings.Builder, v *evidence.Verification) {
+func showSilence(b *page, v *evidence.Verification) {
 	if v.Silence.Seconds > 0 {
-		fmt.Fprintf(b, "\nlongest silence %s, from %s to %s; longer than 1h10m: %d times\n",
+		b.say("\nlongest silence %s, from %s to %s; longer than 1h10m: %d times\n",
 			time.Duration(v.Silence.Seconds*float64(time.Second)).Round(time.Second), stamp(v.Silence.From), stamp(v.Silence.To), v.Silences)
 	}
 }
 
-func showPolicies(b *strings.Builder, v *evidence.Verification) {
+func showPolicies(b *page, v *evidence.Verification) {
 	if len(v.Policies) > 0 {
 		b.WriteString("\nwhat was promised changed\n")
 	}
 	for _, p := range v.Policies {
-		fmt.Fprintf(b, "  record %d, %s, by %s\n", p.Record, stamp(p.Time), orUnknown(p.By))
+		b.say("  record %d, %s, by %s\n", p.Record, stamp(p.Time), orUnknown(p.By))
 		for _, name := range slices.Sorted(maps.Keys(p.Functions)) {
 			f := p.Functions[name]
-			fmt.Fprintf(b, "      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
+			b.say("      %s: RPO %s, RTO %s, a proof every %s\n", name, seconds(f.RPOSeconds), seconds(f.RTOSeconds), seconds(f.ProveEverySeconds))
 			showTerms(b, f.Terms)
 		}
 		for _, to := range slices.Sorted(maps.Keys(p.Anchors)) {
-			fmt.Fprintf(b, "      %s: an anchor every %s\n", to, seconds(p.Anchors[to]))
+			b.say("      %s: an anchor every %s\n", to, seconds(p.Anchors[to]))
 		}
 	}
 }
 
 // showTerms says what of a function is not looked at.
-func showTerms(b *strings.Builder, t *evidence.FunctionTerms) {
+func showTerms(b *page, t *evidence.FunctionTerms) {
 	if t == nil {
 		return
 	}
 	if t.Suspicion.Off != "" {
-		fmt.Fprintf(b, "        nothing makes a recovery point suspect: %s\n", t.Suspicion.Off)
+		b.say("        nothing makes a recovery point suspect: %s\n", t.Suspicion.Off)
 	}
 	if t.RotateSeconds == 0 {
 		b.WriteString("        nothing bounds when each recovery point is proven\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Checks)) {
 		if c := t.Checks[name]; c.Skip != "" {
-			fmt.Fprintf(b, "        check %s is skipped: %s\n", name, c.Skip)
+			b.say("        check %s is skipped: %s\n", name, c.Skip)
 		}
 	}
 }
 
-func showActs(b *strings.Builder, v *evidence.Verification) {
+func showActs(b *page, v *evidence.Verification) {
 	b.WriteString("\nrecords by act\n")
 	for _, what := range slices.Sorted(maps.Keys(v.Acts)) {
-		fmt.Fprintf(b, "  %7d  %s\n", v.Acts[what], what)
+		b.say("  %7d  %s\n", v.Acts[what], what)
 	}
 	if v.Days > 0 || v.Skipped > 0 {
-		fmt.Fprintf(b, "\n%d summaries of days derived anew; %d of days before the period were not\n", v.Days, v.Skipped)
+		b.say("\n%d summaries of days derived anew; %d of days before the period were not\n", v.Days, v.Skipped)
 	}
 }
 
@@ -374,7 +375,11 @@ func orOpen(t time.Time) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-func seconds(s float64) string { return time.Duration(s * float64(time.Second)).String() }
+// seconds writes a duration, one that is too long for any as the longest there is.
+func seconds(s float64) string {
+	const most = float64(1 << 62)
+	return time.Duration(min(max(s*float64(time.Second), -most), most)).String()
+}
 
 func orUnknown(by string) string {
 	if by == "" {

@@ -201,7 +201,7 @@ func (r *Record) bodies() []Act {
 // check returns what is wrong with the form of a record.
 func (r *Record) check() error {
 	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s %s: %s", ErrRecord, r.Act, r.Phase, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%w: %.40q %.40q: %s", ErrRecord, r.Act, r.Phase, fmt.Sprintf(format, args...))
 	}
 	if !slices.Contains(acts, r.Act) {
 		return bad("there is no act of that name")
