@@ -231,7 +231,8 @@ func showWarnings(b *page, v *evidence.Verification) {
 		{evidence.WarnLowered, "LOWERED: less was promised than before"},
 		{evidence.WarnUnanchored, "NOT ANCHORED: for longer than was promised"},
 		{evidence.WarnTaken, "TAKEN OVER: the log goes on from what a site kept"},
-		{evidence.WarnUnmade, "UNMADE: proven, and never made on record"},
+		{evidence.WarnUnmade, "UNMADE: proven or held, and never made on record"},
+		{evidence.WarnUntimed, "UNTIMED: nothing was written when it happened"},
 		{evidence.WarnShort, "SHORT: it ends before the period does"},
 		{evidence.WarnOpen, "OPEN: not ended by the end of the bundle"},
 	} {

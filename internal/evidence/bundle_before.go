@@ -262,6 +262,7 @@ func (v *verifier) earlier() error {
 		for _, claim := range x.claims {
 			v.found(&seq, FoundVerdict, "%s", claim)
 		}
+		v.points.take(seq, x.record)
 		v.earlierRecords = append(v.earlierRecords, *x.record)
 	}
 	v.out.Before = len(v.earlierRecords)

@@ -225,6 +225,9 @@ func (v *verifier) atItsTime(seq uint64, r *Record) {
 			v.found(&seq, FoundClock, "the clock was set back by %v, to %s: %s", v.last.Sub(r.Time).Round(time.Second), stamp(r.Time), r.Clock.Reason)
 		} else if r.Time.Before(v.last) {
 			v.found(&seq, FoundTime, "it was written at %s, before the record before it (%s)", stamp(r.Time), stamp(v.last))
+		} else if r.Clock != nil {
+			// It would end a day, whose summaries are not missed then.
+			v.found(&seq, FoundClock, "it says that the clock is set back from %s, which is not that of the record before it (%s)", stamp(r.Clock.Was), stamp(v.last))
 		}
 		silence := r.Time.Sub(v.last)
 		if silence > longest {

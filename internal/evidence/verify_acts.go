@@ -11,6 +11,7 @@ import (
 
 // ofAct pairs intents and results.
 func (v *verifier) ofAct(seq uint64, r *Record) {
+	v.points.take(seq, r)
 	ended := string(r.Outcome)
 	if r.Phase != Result {
 		ended = string(r.Phase)
@@ -21,6 +22,9 @@ func (v *verifier) ofAct(seq uint64, r *Record) {
 		v.open[seq] = intended{r.Act, r.Function, r.Time, r.Late != "", atTable(*r)}
 		if r.Act == ActSnapshot {
 			v.newest[r.Function] = seq
+		}
+		if r.Late != "" {
+			v.untimed(seq, time.Time{}, r.Time, "%s of %q was put on record at %s, when it was over: %s", r.Act, r.Function, stamp(r.Time), r.Late)
 		}
 	case Result:
 		v.ended(seq, r)
@@ -49,7 +53,11 @@ func (v *verifier) ended(seq uint64, r *Record) {
 		v.point(seq, r, intent)
 	}
 	if r.Proof != nil {
-		v.points.proven(seq, r)
+		v.proven(seq, r, intent)
+		v.tookLonger(seq, r, intent, r.Proof.Seconds)
+	}
+	if r.Restore != nil {
+		v.tookLonger(seq, r, intent, r.Restore.Seconds)
 	}
 }
 
@@ -69,7 +77,7 @@ func (v *verifier) specifics(seq uint64, r *Record) {
 	case r.Drill != nil:
 		v.drill(seq, r.Drill)
 	case r.Durable != nil:
-		v.durable(seq, r.Durable)
+		v.durable(seq, r)
 	case r.Alive != nil && r.Alive.TakenFrom != "":
 		v.takenOver(seq, r)
 	case r.Alive != nil && r.Alive.SinceSequence+1 != seq:
@@ -125,6 +133,7 @@ func (v *verifier) after() {
 		v.head(head)
 	}
 	v.period()
+	v.pointsAgree()
 	v.unmade()
 	v.unsummedAtEnd()
 	v.unfinished()

@@ -48,6 +48,9 @@ const (
 	WarnShort WarningKind = "short"
 	// WarnUnpromised: nothing shows what was promised when the period begins.
 	WarnUnpromised WarningKind = "unpromised"
+	// WarnUntimed: when something happened, or how long it took, is only what the
+	// program says.
+	WarnUntimed WarningKind = "untimed"
 	// WarnUnchecked: a checkpoint that was given could not be compared.
 	WarnUnchecked WarningKind = "unchecked"
 )
@@ -61,6 +64,7 @@ var warningMeans = map[WarningKind]string{
 	WarnShort:      "the log may go on: ask for a later bundle, or compare with a checkpoint that was given outside since (--head)",
 	WarnUnpromised: "a policy may be left out, and what is not known is not judged: ask for a bundle of all records, or one that begins earlier",
 	WarnUnchecked:  "it shows nothing of this bundle: ask for one that reaches to where it was given",
+	WarnUntimed:    "only the program says when that was: it may have been made up afterwards. Look for silence at that time, and compare with the sites' own times of the objects",
 	WarnOpen:       "it may be under way: the next bundle must have its result",
 }
 
