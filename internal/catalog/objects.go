@@ -104,11 +104,11 @@ func (c *Catalog) LastObject(prefix string) (name string, err error) {
 }
 
 // ObjectsBelow returns the commits, marks, keys or evidence whose names begin
-// with prefix, in the order of their names.
-func (c *Catalog) ObjectsBelow(prefix string) (out []Object, err error) {
+// with prefix and do not sort before from, in the order of their names.
+func (c *Catalog) ObjectsBelow(prefix, from string) (out []Object, err error) {
 	err = c.db.View(func(tx *bbolt.Tx) error {
 		cur := tx.Bucket(bucketObjects).Cursor()
-		for k, v := cur.Seek([]byte(prefix)); strings.HasPrefix(string(k), prefix) && k != nil; k, v = cur.Next() {
+		for k, v := cur.Seek([]byte(max(prefix, from))); strings.HasPrefix(string(k), prefix) && k != nil; k, v = cur.Next() {
 			o := Object{Name: string(k)}
 			if err := json.Unmarshal(v, &o); err != nil {
 				return err

@@ -229,8 +229,9 @@ type FunctionStatus struct {
 	LastRun *Run `json:"last_run"`
 	// LastProof is the newest proof from any site; nil when there was none.
 	LastProof *Proof `json:"last_proof"`
-	// NextProof is when the next proof is due, UTC; zero when nobody plans
-	// one.
+	// NextProof is when the next proof is due, UTC; zero when nobody plans one.
+	// While one is being made it is when that began, and there is no site. A
+	// proof is on record a little before it is over.
 	NextProof time.Time `json:"next_proof,omitzero"`
 	// NextProofSite is the site that it will read, and NextProofReason why it is
 	// due: "turn", or "schema" when definitions changed that no proof has looked

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/saypro/backupd/internal/evidence"
@@ -56,26 +57,40 @@ func (e *Engine) keptAt(ctx context.Context, first string) (keptEvidence, error)
 	return kept, nil
 }
 
-// keptBehind asks all sites what they keep of this host's log from a record on. Who
-// cannot be asked is left out.
-func (e *Engine) keptBehind(ctx context.Context, from uint64) keptEvidence {
+// keptBehind asks all sites at once what they keep of this host's log from a record
+// on. Who cannot be asked, or takes longer than patience, is left out.
+func (e *Engine) keptBehind(ctx context.Context, from uint64, patience time.Duration) keptEvidence {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	id := logID(e.evidence)
+	found := make([][]repository.EvidenceObject, len(e.cfg.SiteOrder))
+	var asking sync.WaitGroup
+	for i, site := range e.cfg.SiteOrder {
+		asking.Go(func() {
+			var err error
+			if found[i], err = e.repository.EvidenceAt(ctx, site, id, from); err != nil {
+				e.log.Warn("a site could not be asked whether it keeps more of the evidence than this host", "site", site, "error", err)
+			}
+		})
+	}
+	asking.Wait()
 	kept := keptEvidence{Engine: e, pieces: map[string][]keptPiece{}}
-	for _, site := range e.cfg.SiteOrder {
-		if err := kept.askFor(ctx, site, logID(e.evidence), from); err != nil {
-			e.log.Warn("a site could not be asked whether it keeps more of the evidence than this host", "site", site, "error", err)
-		}
+	for i, site := range e.cfg.SiteOrder { // the first site stays the first of equals
+		kept.note(site, found[i])
 	}
 	return kept
 }
 
-func (k *keptEvidence) ask(ctx context.Context, site string) error { return k.askFor(ctx, site, "", 0) }
-
-// askFor asks for one log from a record on, or with an empty one for all.
-func (k *keptEvidence) askFor(ctx context.Context, site, log string, from uint64) error {
-	objects, err := k.repository.EvidenceAt(ctx, site, log, from)
+// note remembers what a site keeps.
+func (k *keptEvidence) note(site string, objects []repository.EvidenceObject) {
 	for _, o := range objects {
 		k.pieces[o.Log] = append(k.pieces[o.Log], keptPiece{o, site})
 	}
+}
+
+func (k *keptEvidence) ask(ctx context.Context, site string) error {
+	objects, err := k.repository.EvidenceAt(ctx, site, "", 0)
+	k.note(site, objects)
 	return err
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/saypro/backupd/internal/evidence"
 )
 
-// regainPatience is how long sites may take to tell whether they keep more of the
-// log than this host: whatever begins first waits for it.
+// regainPatience is how long each site may take to tell whether it keeps more of the
+// log than this host, and those that do to show it: whatever begins first waits.
 const regainPatience = 5 * time.Second
 
 // regain takes back what sites keep of this host's log behind its end, which only its
@@ -27,9 +27,9 @@ func (e *Engine) regain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	kept := e.keptBehind(ctx, min(published, size), regainPatience)
 	asking, cancel := context.WithTimeout(ctx, regainPatience)
 	defer cancel()
-	kept := e.keptBehind(asking, min(published, size))
 	heads := kept.ends(asking, id, e.evidence.PublicKey()).signed(e.evidence.PublicKey())
 	if len(heads) == 0 || heads[0].size <= size {
 		return nil

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,6 +68,26 @@ func TestACatalogThatWentBackGoesOnWithWhatSitesKeep(t *testing.T) {
 	stop()
 	if w.says(t, "Two histories") {
 		t.Errorf("status says %v", w.status(t).Reasons)
+	}
+}
+
+// A site that takes the connection and says nothing leaves the others their time.
+func TestACatalogThatWentBackDoesNotWaitForASiteThatHangs(t *testing.T) {
+	w, before := wentBack(t)
+	link := w.links[w.cfg.SiteOrder[0]]
+	link.Hang()
+	point := slices.Sorted(maps.Keys(w.points(t)))[0]
+	if _, err := w.Hold(t.Context(), engine.HoldRequest{Snapshot: point, Reason: "looked at"}); err != nil {
+		t.Fatal(err)
+	}
+	if size := w.Evidence().Size(); size <= before {
+		t.Errorf("%d records after a hold; there were %d", size, before)
+	}
+	link.Restore()
+	w.again(t)
+	w.sync(t)
+	if v := w.check(t, w.Evidence().PublicKey().String()); !v.OK {
+		t.Errorf("%+v", v.Findings)
 	}
 }
 

@@ -35,15 +35,14 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 		problem, err = a.adoptKey(ctx, a.site, info)
 		return problem == nil && err == nil, problem, err
 	}
-	var object []byte
-	err = a.insist(ctx, a.site, info.Name, func() (err error) {
-		object, err = readObject(ctx, a.site.quiet(), info.Name, maxCommit)
-		return err
-	})
-	if errors.Is(err, ErrCorrupt) || a.refusedEvidence(ctx, info.Name, err) {
+	object, err := a.readListed(ctx, info.Name)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrCorrupt) || a.refusedEvidence(ctx, info.Name, err):
 		return false, &Problem{info.Name, err.Error()}, nil
-	}
-	if err != nil {
+	case errors.Is(err, storage.ErrNotFound):
+		return false, nil, nil // it has been deleted since
+	default:
 		return false, nil, err
 	}
 	switch {
@@ -61,6 +60,40 @@ func (a *adopter) adopt(ctx context.Context, info storage.Info) (taken bool, pro
 		return false, &Problem{info.Name, err.Error()}, nil
 	}
 	return false, nil, err
+}
+
+// readListed reads an object that a listing named. The error matches
+// [storage.ErrNotFound] when it has been deleted since. What is listed and not
+// given is asked for again: some servers replace an object by removing it first,
+// and a live backupd may be doing that now. When it is never given, the error
+// matches [ErrCorrupt]: what a commit needs that nobody can read is not known.
+func (a *adopter) readListed(ctx context.Context, name string) (object []byte, err error) {
+	for range lookTries {
+		err = a.insist(ctx, a.site, name, func() (err error) {
+			object, err = readObject(ctx, a.site.quiet(), name, maxCommit)
+			return err
+		})
+		if !errors.Is(err, storage.ErrNotFound) {
+			return object, err
+		}
+		listed, asked := a.lists(ctx, name)
+		if asked != nil {
+			return nil, asked
+		}
+		if !listed {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: it is listed, and the site does not give it: %w", ErrCorrupt, err)
+}
+
+// lists reports whether the site lists an object.
+func (a *adopter) lists(ctx context.Context, name string) (listed bool, err error) {
+	err = a.site.background().List(ctx, name, "", func(info storage.Info) error {
+		listed = listed || info.Name == name
+		return nil
+	})
+	return listed, err
 }
 
 // refusedEvidence reports whether a site refuses to give one object of evidence while

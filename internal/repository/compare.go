@@ -323,10 +323,7 @@ func (c *comparison) adopt(ctx context.Context, info storage.Info) error {
 	a := adopter{Repository: c.Repository, site: c.site, sites: c.others(), verdicts: c.verdicts}
 	taken, problem, err := a.adopt(ctx, info)
 	var lacking *lackingError
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return nil // it was listed and is gone
-	case errors.As(err, &lacking):
+	if errors.As(err, &lacking) {
 		problem, err = &Problem{info.Name, errors.Join(err, lacking.unsure).Error()}, nil
 	}
 	if problem != nil {

@@ -137,7 +137,7 @@ func (r *Repository) giveEvidenceAgain(name string, content []byte) error {
 // EvidenceObjects returns all evidence that the catalog knows, by log and first
 // record.
 func (r *Repository) EvidenceObjects() ([]EvidenceObject, error) {
-	objects, err := r.catalog.ObjectsBelow(evidencePrefix)
+	objects, err := r.catalog.ObjectsBelow(evidencePrefix, "")
 	if err != nil {
 		return nil, err
 	}
@@ -202,14 +202,11 @@ func (r *Repository) EvidenceAt(ctx context.Context, name, log string, from uint
 	if err != nil {
 		return nil, err
 	}
-	known, err := r.catalog.ObjectsBelow(prefix)
+	known, err := r.catalog.ObjectsBelow(prefix, after)
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range known {
-		if o.Name < after {
-			continue
-		}
 		waits, err := r.catalog.Waits(site.Name, o.Name)
 		if err != nil {
 			return nil, err

@@ -270,9 +270,16 @@ func (m *machine) point() (dies bool) {
 }
 
 // copyData copies the data directory as a loss of the process would leave it.
+// What else runs of the process goes on meanwhile, so the spool is read before
+// the catalog and after it: an object that is gone by then leaves a file that
+// the catalog does not need any more, and a new one a file that it does not know
+// yet, as a loss at that moment may. What the catalog names is there.
 func (m *machine) copyData(from string) error {
 	to := m.dataDir()
 	if err := os.MkdirAll(filepath.Join(to, "spool", "tmp"), 0o700); err != nil {
+		return err
+	}
+	if err := copySpool(from, to); err != nil {
 		return err
 	}
 	file, err := os.Create(filepath.Join(to, "catalog.db"))
@@ -283,22 +290,34 @@ func (m *machine) copyData(from string) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
+	return copySpool(from, to)
+}
+
+// copySpool copies the files of a spool that are not at their new place yet.
+func copySpool(from, to string) error {
 	return filepath.WalkDir(filepath.Join(from, "spool"), func(path string, d os.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
-			return nil // it was about to be made
+			return nil // it was about to be made, or is gone
 		}
 		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(from, path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
+		copied := filepath.Join(to, rel)
+		if _, err := os.Stat(copied); err == nil {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(copied, b, 0o600)
 	})
 }
 

@@ -112,18 +112,30 @@ func (m *machine) bringAll(t rapid.TB) {
 	m.fatalf(t, "the sites do not come in step")
 }
 
-// cleanUp deletes by hand what is damaged at every site and unknown to the
-// catalog, as a sweep that refuses advises.
+// cleanUp deletes by hand what the catalog does not know and no site has right,
+// as a sweep that refuses advises: the model took the last good copy away, or
+// spoiled the only one that a sweep did not reach, at a site that was not in the
+// configuration then.
 func (m *machine) cleanUp(t rapid.TB) {
-	for name := range m.gone {
-		if _, err := m.cat.Object(name); strings.HasPrefix(name, "p/") || !errors.Is(err, catalog.ErrNotFound) {
-			continue
-		}
-		for _, p := range m.places {
+	t.Helper()
+	for _, p := range m.places {
+		for _, name := range p.list(t, "") {
+			if !isObject(name) || strings.HasPrefix(name, "p/") || m.anyRight(t, name) {
+				continue
+			}
+			if _, err := m.cat.Object(name); !errors.Is(err, catalog.ErrNotFound) || !m.gone[name] && !p.harmed(name) {
+				continue
+			}
 			m.must(t, p.raw.Delete(context.Background(), name))
 			p.forget(name)
 		}
 	}
+}
+
+// anyRight reports whether some site has an object as it was written.
+func (m *machine) anyRight(t rapid.TB, name string) bool {
+	t.Helper()
+	return slices.ContainsFunc(m.places, func(p *modelSite) bool { return p.wrong(t, m.truth, name) == "" })
 }
 
 // condemnHurt gives up the snapshots that cannot be had any more.

@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	miniogo "github.com/minio/minio-go/v7"
 
 	"github.com/saypro/backupd/internal/clock"
 )
@@ -94,7 +97,7 @@ func (s *siteServer) command() (*exec.Cmd, error) {
 		env = append(env, "MINIO_ROOT_USER="+s.site.AccessKey, "MINIO_ROOT_PASSWORD="+s.site.SecretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1")
 	} else {
-		program, args = "versitygw", []string{"--port", s.address, "--quiet", "--keep-alive", "--health", "/health"}
+		program, args = "versitygw", []string{"--port", s.address, "--quiet", "--keep-alive"}
 		env = append(env, "ROOT_ACCESS_KEY="+s.site.AccessKey, "ROOT_SECRET_KEY="+s.site.SecretKey)
 		// Buckets with object lock keep old versions, as everywhere.
 		versions, sidecar := filepath.Join(s.dir, "versions"), filepath.Join(s.dir, "sidecar")
@@ -159,28 +162,27 @@ func (s *siteServer) start() error {
 	return nil
 }
 
+// await waits until the server answers a request for an object as it will from
+// then on: MinIO says that it is alive, and lists buckets, before it does.
 func (s *siteServer) await() error {
-	path := "/health"
-	if s.site.Kind == "minio" {
-		path = "/minio/health/live"
+	client, err := s.site.client()
+	if err != nil {
+		return err
 	}
-	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for deadline := clock.System.Now().Add(time.Minute); clock.System.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-s.done:
 			return fmt.Errorf("the server of site %s ended: %s", s.site.Name, &s.output)
 		default:
 		}
-		answer, err := client.Get("http://" + s.address + path)
-		if err != nil {
-			continue
-		}
-		_ = answer.Body.Close() // only the status is wanted
-		if answer.StatusCode == http.StatusOK {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_, err = client.StatObject(ctx, s.site.Bucket, "no-such-object", miniogo.StatObjectOptions{})
+		cancel()
+		if miniogo.ToErrorResponse(err).StatusCode == http.StatusNotFound {
 			return nil
 		}
 	}
-	return fmt.Errorf("the server of site %s does not answer", s.site.Name)
+	return fmt.Errorf("the server of site %s does not answer: %w", s.site.Name, err)
 }
 
 func (s *siteServer) kill() {
