@@ -30,7 +30,11 @@ The service makes a round every drills.controls_every; the last one shows in
 'backupd status'.
 
 Exit status 0 only when every planted fault was found where it must be; 1 when
-one was missed or the round could not be carried out.`,
+one was missed or the round could not be carried out.
+
+These are the faults; docs/detection.md says what each of them is:
+
+` + controls.Listed(),
 		Example: `  backupd drill controls
   backupd drill controls --from cloud --only bit-flip,row-changed
   backupd drill controls --json | jq '.faults[] | select(.red | not)'`,

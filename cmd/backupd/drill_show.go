@@ -53,7 +53,7 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	fmt.Fprintf(&b, "%s  %s\n", a.style.Bold(x.ID), a.drillState(x.State))
 	table := show.Table{Head: []string{"  FUNCTION", "LEVEL", ">LOST", ">RPO", ">WAITED", ">RESTORED AND PROVEN", ">RTO", "VERDICT"}}
 	for _, s := range drill.Judged(x.Steps) {
-		if drill.Restores(s) {
+		if s.Restores() {
 			table.Row("  "+s.Function, s.Level, show.Taken(s.LostSeconds), show.Seconds(s.RPOSeconds), show.Taken(s.WaitedSeconds),
 				show.Taken(s.Seconds), show.Seconds(s.RTOSeconds), a.stepStatus(s.Status))
 		}
@@ -73,7 +73,7 @@ func (a *app) showExercise(x *drill.Exercise) error {
 	for _, reason := range x.Reasons {
 		fmt.Fprintf(&b, "  %s %s\n", a.style.Bad("!"), show.Text(reason))
 	}
-	switch people := drill.PeopleSeconds(x.Steps); {
+	switch people := evidence.PeopleSeconds(x.Steps); {
 	case x.Kind == drill.Tabletop:
 	case people == 0:
 		fmt.Fprintf(&b, "  %s\n", a.style.Dim("Machine time only: what people take is not in it. 'backupd drill record' adds it."))

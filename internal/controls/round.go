@@ -158,17 +158,58 @@ func choose(only []string) ([]fault, error) {
 	for _, id := range only {
 		i := slices.IndexFunc(all, func(f fault) bool { return f.id == id })
 		if i < 0 {
-			return nil, fmt.Errorf("%w: %q; there are %s", ErrUnknown, id, strings.Join(ids(all), ", "))
+			return nil, unknown(id)
 		}
 		out = append(out, all[i])
 	}
 	return out, nil
 }
 
-func ids(all []fault) []string {
-	out := make([]string, len(all))
-	for i, f := range all {
-		out[i] = f.id
+// Listed is the ids of all faults, three in a line: there are too many for one.
+func Listed() string {
+	var lines []string
+	for three := range slices.Chunk(faults(), 3) {
+		line := ""
+		for _, f := range three {
+			line += fmt.Sprintf("  %-24s", f.id)
+		}
+		lines = append(lines, strings.TrimRight(line, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// unknown says that there is no such fault, and which is meant perhaps or, when
+// none is like it, which there are.
+func unknown(id string) error {
+	if near := alike(id); len(near) > 0 {
+		return fmt.Errorf("%w: %q; did you mean %s? 'backupd drill controls --help' lists them all", ErrUnknown, id, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%w: %q; there are\n%s", ErrUnknown, id, Listed())
+}
+
+// alike returns the ids, three at most, that have most words in common with one
+// that there is not.
+func alike(id string) (out []string) {
+	most := 1
+	for _, f := range faults() {
+		n := wordsIn(id, f.id) + wordsIn(f.id, id)
+		if n > most {
+			out, most = nil, n
+		}
+		if n == most && len(out) < 3 {
+			out = append(out, f.id)
+		}
 	}
 	return out
+}
+
+// wordsIn counts the words of an id that occur in another text. A letter or two
+// occur in too many.
+func wordsIn(id, text string) (n int) {
+	for word := range strings.SplitSeq(id, "-") {
+		if len(word) > 2 && strings.Contains(text, word) {
+			n++
+		}
+	}
+	return n
 }

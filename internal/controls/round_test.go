@@ -234,6 +234,16 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 	if _, err := r.Run(t.Context(), []string{"bit-flip", "nonsense"}); !errors.Is(err, controls.ErrUnknown) || !strings.Contains(err.Error(), "row-changed") {
 		t.Errorf("%v", err)
 	}
+	for given, want := range map[string]string{"rows-change": "row-changed", "bitflip": "did you mean bit-flip?", "lock": "or"} {
+		if err := controls.Check([]string{given}); !errors.Is(err, controls.ErrUnknown) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+	for line := range strings.Lines(controls.Check([]string{"nonsense"}).Error()) {
+		if len(line) > 90 {
+			t.Errorf("nobody reads a line of %d letters: %s", len(line), line)
+		}
+	}
 	seen := map[string]bool{}
 	for _, f := range controls.Faults() {
 		if seen[f.ID] || f.ID == "" || f.Planted == "" || f.Expected == "" {

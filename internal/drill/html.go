@@ -152,7 +152,7 @@ func (v *Review) row(m Measured) measuredRow {
 	if v.PeopleSeconds != nil {
 		people = *v.PeopleSeconds
 		r.People = span(people)
-		if n := Unrecorded(v.Exercise.Steps); n > 0 {
+		if n := evidence.PeopleUnrecorded(v.Exercise.Steps); n > 0 {
 			r.People += ", " + counted(n, "step") + " not recorded"
 		}
 	}

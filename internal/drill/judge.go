@@ -44,42 +44,15 @@ func Judge(steps []evidence.DrillStep) (state string, reasons []string) {
 // does not pass.
 func Judged(steps []evidence.DrillStep) []evidence.DrillStep {
 	out := slices.Clone(steps)
-	people := PeopleSeconds(steps)
+	people := evidence.PeopleSeconds(steps)
 	for i := range out {
 		s := &out[i]
-		if Restores(*s) && s.Status == evidence.Pass && people > 0 && late(*s, people) {
+		if s.Restores() && s.LateWith(people) {
 			s.Status = evidence.Fail
-			s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(s.WaitedSeconds+s.Seconds), span(people), span(s.RTOSeconds))
+			s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(s.MachineSeconds()), span(people), span(s.RTOSeconds))
 		}
 	}
 	return out
-}
-
-// Restores reports whether a step restores a function.
-func Restores(s evidence.DrillStep) bool { return s.Kind == StepRestore || s.Kind == StepCold }
-
-func late(s evidence.DrillStep, people float64) bool {
-	return s.RTOSeconds > 0 && s.WaitedSeconds+s.Seconds+people > s.RTOSeconds
-}
-
-// PeopleSeconds is how long people took, as far as that is recorded.
-func PeopleSeconds(steps []evidence.DrillStep) (sum float64) {
-	for _, s := range steps {
-		if s.Kind == StepPeople && s.Status == evidence.Pass {
-			sum += s.Seconds
-		}
-	}
-	return sum
-}
-
-// Unrecorded counts the steps of people of which nobody recorded the time.
-func Unrecorded(steps []evidence.DrillStep) (n int) {
-	for _, s := range steps {
-		if s.Kind == StepPeople && s.Status != evidence.Pass {
-			n++
-		}
-	}
-	return n
 }
 
 // Outcome is how the log calls the end of an exercise in that state.
@@ -98,7 +71,7 @@ func Outcome(state string) evidence.Outcome {
 // has passed, so only its figures can fail it now.
 func JudgeRestore(s *evidence.DrillStep) {
 	s.Status = evidence.Pass
-	total := s.WaitedSeconds + s.Seconds
+	total := s.MachineSeconds()
 	switch {
 	case s.LostSeconds < 0:
 		s.Status = evidence.Inconclusive

@@ -101,7 +101,7 @@ func (v *Review) losses() part {
 		if v.PeopleSeconds != nil {
 			people = span(*v.PeopleSeconds)
 			together += *v.PeopleSeconds
-			if n := Unrecorded(v.Exercise.Steps); n > 0 {
+			if n := evidence.PeopleUnrecorded(v.Exercise.Steps); n > 0 {
 				people += fmt.Sprintf(", and %s not recorded", counted(n, "step"))
 			}
 		}

@@ -33,7 +33,7 @@ func (b *Book) predicted(x *Exercise) ([]Prediction, error) {
 		return out, nil
 	}
 	for _, s := range x.Steps {
-		if !Restores(s) {
+		if !s.Restores() {
 			continue
 		}
 		at := place{s.Function, s.Site}

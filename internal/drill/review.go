@@ -92,7 +92,7 @@ func (b *Book) Review(name string) (*Review, error) {
 	}
 	recorded := slices.ContainsFunc(x.Steps, func(s evidence.DrillStep) bool { return s.Kind == StepPeople && s.Status == evidence.Pass })
 	if recorded {
-		people := PeopleSeconds(x.Steps)
+		people := evidence.PeopleSeconds(x.Steps)
 		v.PeopleSeconds = &people
 	}
 	v.Measured = measured(x)
@@ -108,7 +108,7 @@ func (b *Book) Review(name string) (*Review, error) {
 
 func measured(x *Exercise) (out []Measured) {
 	for _, s := range Judged(x.Steps) {
-		if !Restores(s) {
+		if !s.Restores() {
 			continue
 		}
 		out = append(out, Measured{
@@ -138,7 +138,7 @@ func (v *Review) summarize() []string {
 		out = append(out, "All times are of the machine. How long people took to notice, decide and switch over is not recorded, so that no RTO is shown to be kept.")
 	} else {
 		out = append(out, fmt.Sprintf("People took %s besides, as they recorded it; both together count against an RTO.", span(*v.PeopleSeconds)))
-		if n := Unrecorded(x.Steps); n > 0 {
+		if n := evidence.PeopleUnrecorded(x.Steps); n > 0 {
 			out = append(out, fmt.Sprintf("Of %s of theirs the time is not recorded, so that no RTO is shown to be kept.", counted(n, "step")))
 		}
 	}

@@ -175,7 +175,7 @@ func TestReviewCountsThePeople(t *testing.T) {
 	}
 	steps := slices.Clone(x.Steps)
 	for i := range steps {
-		if drill.Restores(steps[i]) {
+		if steps[i].Restores() {
 			steps[i].RecoveryPoint, steps[i].Level, steps[i].Seconds = start, "L5", 1800
 			drill.JudgeRestore(&steps[i])
 		}

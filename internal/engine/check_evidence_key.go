@@ -17,9 +17,6 @@ import (
 // evidenceSubject names the key that signs the evidence log in findings.
 const evidenceSubject = "evidence"
 
-// startOver is the way out when the key of a log with records is gone.
-const startOver = evidence.PutKeyBack
-
 // evidenceKey looks at the key that signs the evidence log. While a service
 // runs, which key signs is asked by the command.
 func (c *checker) evidenceKey() {
@@ -83,14 +80,14 @@ func signingKey(cfg *config.Config, origin, keyID string) Finding {
 	case errors.Is(err, fs.ErrNotExist) && origin == "":
 		f.Detail, f.Hint = err.Error(), "run 'backupd init', which makes it"
 	case errors.Is(err, fs.ErrNotExist):
-		f.Detail, f.Hint = fmt.Sprintf("%v: %s, the key of the log %s, is not there", evidence.ErrKeyLost, path, origin), startOver
+		f.Detail, f.Hint = fmt.Sprintf("%v: %s, the key of the log %s, is not there", evidence.ErrKeyLost, path, origin), evidence.PutKeyBack
 	case errors.Is(err, evidence.ErrKey):
-		f.Detail, f.Hint = err.Error(), fmt.Sprintf("move it away (mv %s %s.garbled) and %s", path, path, startOver)
+		f.Detail, f.Hint = err.Error(), fmt.Sprintf("move it away (mv %s %s.garbled) and %s", path, path, evidence.PutKeyBack)
 	case err != nil:
 		f.Detail, f.Hint = err.Error(), "let the service's user read it"
 	case origin != "" && (s.Public().Origin != origin || s.Public().ID != keyID):
 		f.Detail = fmt.Sprintf("%s holds key %s of %s, and key %s signs the log %s", path, s.Public().ID, s.Public().Origin, keyID, origin)
-		f.Hint = fmt.Sprintf("move it away (mv %s %s.other) and %s", path, path, startOver)
+		f.Hint = fmt.Sprintf("move it away (mv %s %s.other) and %s", path, path, evidence.PutKeyBack)
 	case exposedKey(path) != "":
 		f.Detail, f.Hint = exposedKey(path), "chmod 600 "+path+"; when somebody else may have read it, then 'backupd audit key --rotate'"
 	default:

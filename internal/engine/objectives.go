@@ -21,22 +21,22 @@ func (e *Engine) Objectives(_ context.Context, req ObjectivesRequest) (Objective
 	now := e.clock.Now().UTC()
 	out, err := period(req, now)
 	if err != nil {
-		return out, err
+		return Objectives{}, err
 	}
 	for r, err := range e.evidence.Records(0, 1) {
 		if err != nil {
-			return out, err
+			return Objectives{}, err
 		}
 		out.Evidence = r.Time.UTC()
 	}
 	functions, err := e.promised(req.Function, out.To)
 	if err != nil {
-		return out, err
+		return Objectives{}, err
 	}
 	for _, name := range functions {
 		f, err := e.functionObjectives(name, out)
 		if err != nil {
-			return out, err
+			return Objectives{}, err
 		}
 		out.Degraded = out.Degraded || f.Degraded
 		out.Functions = append(out.Functions, f)

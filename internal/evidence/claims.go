@@ -163,23 +163,11 @@ func (r *Record) controlClaims(say func(string, ...any)) {
 	}
 }
 
-// Kinds of steps whose verdict counts otherwise than that of the rest.
-const (
-	stepPeople  = "people"
-	stepRestore = "restore"
-	stepCold    = "cold"
-)
-
 func (r *Record) drillClaims(say func(string, ...any)) {
-	var people float64
-	for _, s := range r.Drill.Steps {
-		if s.Kind == stepPeople && s.Status == Pass {
-			people += s.Seconds
-		}
-	}
+	people := PeopleSeconds(r.Drill.Steps)
 	bad := 0
 	for _, s := range r.Drill.Steps {
-		took := s.WaitedSeconds + s.Seconds
+		took := s.MachineSeconds()
 		switch {
 		case s.Status != Pass:
 			if s.Status != Skipped || s.Kind != stepPeople {
@@ -189,7 +177,7 @@ func (r *Record) drillClaims(say func(string, ...any)) {
 			say("step %s claims to pass, and lost %.0f s of an RPO of %.0f s", s.ID, s.LostSeconds, s.RPOSeconds)
 		case s.RTOSeconds > 0 && took > s.RTOSeconds:
 			say("step %s claims to pass, and took %.0f s of an RTO of %.0f s", s.ID, took, s.RTOSeconds)
-		case (s.Kind == stepRestore || s.Kind == stepCold) && people > 0 && s.RTOSeconds > 0 && took+people > s.RTOSeconds:
+		case s.Restores() && s.LateWith(people):
 			bad++ // it is the exercise that missed its objective, not the step
 		}
 	}

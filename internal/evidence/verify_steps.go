@@ -23,9 +23,8 @@ func testOf(r *Record) test {
 // step checks that a step of an exercise that claims to pass rests on a proof that
 // passed, and of what the step says that was restored.
 func (v *verifier) step(seq uint64, d *Drill, s *DrillStep) {
-	restores := s.Kind == stepRestore || s.Kind == stepCold
 	if s.Proof == nil {
-		if restores {
+		if s.Restores() {
 			v.found(&seq, FoundVerdict, "step %s claims to pass, and names no proof that it rests on", s.ID)
 		}
 		return
@@ -45,7 +44,7 @@ func (v *verifier) step(seq uint64, d *Drill, s *DrillStep) {
 		{"exercise", d.ID, proof.drill},
 	} {
 		// A step of another kind claims what it names; a proof may be of no exercise.
-		if of.claimed == of.proven || of.claimed == "" && !restores || of.what == "exercise" && of.proven == "" {
+		if of.claimed == of.proven || of.claimed == "" && !s.Restores() || of.what == "exercise" && of.proven == "" {
 			continue
 		}
 		v.found(&seq, FoundVerdict, "step %s is of %s %q and claims to pass by record %d, which is a proof of %s %q", s.ID, of.what, of.claimed, *s.Proof, of.what, of.proven)
@@ -53,7 +52,7 @@ func (v *verifier) step(seq uint64, d *Drill, s *DrillStep) {
 	if slices.Index(levels, s.Level) > slices.Index(levels, proof.level) {
 		v.found(&seq, FoundVerdict, "step %s claims level %s by record %d, which is a proof to %s", s.ID, s.Level, *s.Proof, orNothing(proof.level))
 	}
-	if restores && proof.level < restoring {
+	if s.Restores() && proof.level < restoring {
 		v.found(&seq, FoundVerdict, "step %s claims to have restored by record %d, which is a proof to %s", s.ID, *s.Proof, orNothing(proof.level))
 	}
 	if apart := s.RecoveryPoint.Sub(proof.point); !s.RecoveryPoint.IsZero() && apart.Abs() > time.Second {

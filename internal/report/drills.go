@@ -63,21 +63,15 @@ func (p *Period) unansweredDrills(records []evidence.Record) error {
 // whether the exercise, which the machine had passed, did not either because of
 // that.
 func (d *Drill) countPeople() bool {
-	people := 0.0
-	for _, s := range d.Steps {
-		if s.Kind == "people" && s.Status == evidence.Pass {
-			people += s.Seconds
-		}
-	}
+	people := evidence.PeopleSeconds(d.Steps)
 	late := []string{}
 	for i := range d.Steps {
 		s := &d.Steps[i]
-		together := s.WaitedSeconds + s.Seconds + people
-		if people == 0 || !restores(*s) || s.Status != evidence.Pass || s.RTOSeconds == 0 || together <= s.RTOSeconds {
+		if !restores(s) || !s.LateWith(people) {
 			continue
 		}
 		s.Status = evidence.Fail
-		s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(together-people), span(people), span(s.RTOSeconds))
+		s.Error = fmt.Sprintf("%s by machine and %s by people exceed the RTO of %s", span(s.MachineSeconds()), span(people), span(s.RTOSeconds))
 		late = append(late, s.Function+": "+s.Error)
 	}
 	if len(late) == 0 || d.Outcome != evidence.Done {
@@ -87,9 +81,10 @@ func (d *Drill) countPeople() bool {
 	return true
 }
 
-// restores reports whether a step brings a function back.
-func restores(s evidence.DrillStep) bool {
-	return s.Kind == "restore" || s.Kind == "cold" || s.Kind == "" && s.Function != ""
+// restores reports whether a step is shown as one that brings a function back: a
+// record need not say of what kind a step was, and then one of a function is.
+func restores(s *evidence.DrillStep) bool {
+	return s.Restores() || s.Kind == "" && s.Function != ""
 }
 
 // drillBook gathers what single records say of exercises.

@@ -64,23 +64,16 @@ type drillPage struct {
 
 func drillPageOf(d Drill) drillPage {
 	out := drillPage{Drill: d}
-	people, missing := 0.0, 0
 	for _, s := range d.Steps {
-		if restores(s) {
+		if restores(&s) {
 			out.Restored = append(out.Restored, s)
-			continue
-		}
-		out.Others = append(out.Others, s)
-		switch {
-		case s.Kind == "people" && s.Status == evidence.Pass:
-			people += s.Seconds
-		case s.Kind == "people":
-			missing++
+		} else {
+			out.Others = append(out.Others, s)
 		}
 	}
 	if len(out.Restored) > 0 {
-		out.People = "People took " + span(people) + " besides the machine, as they recorded it."
-		if missing > 0 {
+		out.People = "People took " + span(evidence.PeopleSeconds(d.Steps)) + " besides the machine, as they recorded it."
+		if missing := evidence.PeopleUnrecorded(d.Steps); missing > 0 {
 			out.People = fmt.Sprintf("How long people took is not recorded of %s: that an RTO is kept is not shown.", plural(missing, "step"))
 		}
 	}
