@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,11 +16,11 @@ type page struct{ strings.Builder }
 // say adds a text. What is put into it is made plain, the text itself is ours.
 func (p *page) say(format string, args ...any) {
 	for i, arg := range args {
-		if text, ok := arg.(string); ok {
-			args[i] = plain(text)
+		if text := reflect.ValueOf(arg); text.Kind() == reflect.String {
+			args[i] = plain(text.String())
 		}
 	}
-	fmt.Fprintf(p, format, args...)
+	_, _ = fmt.Fprintf(p, format, args...) // it never fails: a strings.Builder
 }
 
 // plain writes whatever does not show, or moves what does, as an escape: line

@@ -23,11 +23,14 @@ func TestPointsThatAreToldTwoWays(t *testing.T) {
 	for name, a := range map[string]attack{
 		"nothing is changed": {change: func(r []Record) []Record { return r }},
 		"a proof of a later state than was made": {
-			change: proof(func(_ *Record, p *Proof) { p.RecoveryPoint = begin.Add(time.Hour) }), want: FoundPoint, says: "record 3, which made it, says"},
+			change: proof(func(_ *Record, p *Proof) { p.RecoveryPoint = begin.Add(time.Hour) }), want: FoundPoint, says: "record 3, which made it, says",
+		},
 		"a proof that ended before it was begun": {
-			change: proof(func(_ *Record, p *Proof) { p.Started, p.Ended = begin, begin.Add(time.Minute) }), want: FoundPoint, says: "it ended at"},
+			change: proof(func(_ *Record, p *Proof) { p.Started, p.Ended = begin, begin.Add(time.Minute) }), want: FoundPoint, says: "it ended at",
+		},
 		"a proof that began before it was begun": {
-			change: proof(func(_ *Record, p *Proof) { p.Started = begin }), want: FoundPoint, says: "it began at"},
+			change: proof(func(_ *Record, p *Proof) { p.Started = begin }), want: FoundPoint, says: "it began at",
+		},
 		"a proof of what is made only later": {change: func(r []Record) []Record {
 			result, last := resultOf(t, r, ActProof), r[len(r)-1].Snapshot
 			intentOf(r, result).Proof.Snapshot, result.Proof.Snapshot, result.Proof.RecoveryPoint = last.ID, last.ID, last.RecoveryPoint

@@ -15,7 +15,8 @@ func TestTimesThatNoRecordBearsOut(t *testing.T) {
 			r = and(r, Record{Act: ActSnapshot, Phase: Intent, Function: "payments", Late: late}, Record{
 				Act: ActSnapshot, Phase: Result, Intent: &n, Function: "payments", Outcome: Done, Snapshot: &Snapshot{
 					ID: "filled", RecoveryPoint: at, Started: at, Ended: at, Commit: digest, Durable: map[string]time.Time{"cloud": at, "onsite": at},
-				}})
+				},
+			})
 			r[n].Time, r[n+1].Time = r[n-1].Time, r[n-1].Time // as when the clock was set back
 			return r
 		}
