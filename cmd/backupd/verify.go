@@ -30,7 +30,9 @@ includes those before it:
 ` + levelHelp() + `
 With --cold a process of its own does all of it with nothing but the site and
 the given identity: it rebuilds the catalog, restores and checks, and must be
-done within the RTO. That is level L7.
+done within the RTO. That is level L7. Without --identity it takes the one of
+keys.drill_identity_file; where there is none, the daemon's own, which cannot
+reach L7: that is said at once.
 
 Exit status 4 when a proof found a difference, 1 when one could not be carried
 out.`,

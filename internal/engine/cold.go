@@ -76,6 +76,17 @@ func (e *Engine) coldKey(given string) (coldKey, error) {
 	return key, nil
 }
 
+// warn says of a key before a cold start begins that this will not reach L7: it
+// measures all the same, and takes hours perhaps.
+func (k coldKey) warn(function, site string, report progress.Reporter) {
+	if k.whose == verify.TheDaemons {
+		report.Report(progress.Event{
+			Function: function, Phase: "cold start", Site: site,
+			Message: "this cannot reach L7, and fails in the end: it opens with the daemon's own key, which is lost together with this host; " + verify.GiveAnotherKey,
+		})
+	}
+}
+
 // escrowOpened notes, on record, that the escrow's identity opened a site in a cold
 // start: what it opens there besides is tried with it, as 'key escrow-test' does. A
 // cold start shows that one function comes back; a key of before may not.
@@ -131,6 +142,7 @@ func (e *Engine) triedLately(key coldKey, site string) bool {
 // coldStart makes one cold start and puts it on record, as intent before and as
 // result after.
 func (e *Engine) coldStart(ctx context.Context, f config.Function, site string, key coldKey, scheduled bool, report progress.Reporter) (verify.Result, error) {
+	key.warn(f.Name, site, report)
 	select { // one at a time: it measures
 	case e.cold <- struct{}{}:
 	case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/saypro/backupd/internal/clock"
 	"github.com/saypro/backupd/internal/engine"
 	"github.com/saypro/backupd/internal/evidence"
+	"github.com/saypro/backupd/internal/progress"
 	"github.com/saypro/backupd/internal/verify"
 )
 
@@ -150,6 +152,35 @@ func TestColdStart(t *testing.T) {
 	}
 	if got := w.local(t); !slices.Equal(got, files) {
 		t.Errorf("files before %v, after failures %v", files, got)
+	}
+}
+
+// That a cold start with the daemon's own key cannot reach L7 is said before it
+// begins, not only when it has failed; with another key nothing of it is said.
+func TestColdStartWithTheDaemonsKeyIsWarnedOfAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, extra{function: coldChecks})
+	w.take(t, "payments")
+	w.sync(t)
+	for identity, want := range map[string]bool{"": true, w.escrow: false} {
+		var mu sync.Mutex
+		var first, said string
+		report := func(e progress.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if first == "" {
+				first = e.Phase + ": " + e.Message
+			}
+			said += e.Message
+		}
+		req := engine.VerifyRequest{Functions: []string{"payments"}, From: "cloud", Cold: true, Identity: identity}
+		if _, err := w.Verify(t.Context(), req, report); (err != nil) != want {
+			t.Errorf("warned %t: %v", want, err)
+		}
+		warned := strings.Contains(first, "cannot reach L7") && strings.Contains(first, "--identity") && strings.Contains(first, "keys.drill_identity_file")
+		if warned != want || !want && strings.Contains(said, "L7") {
+			t.Errorf("first %q, all that was said %q", first, said)
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	TheDrills  = "the drill's" // keys.drill_identity_file
 )
 
+// GiveAnotherKey is what to do about a cold start with the daemon's key.
+const GiveAnotherKey = "give the escrow's with --identity, or a drill's in keys.drill_identity_file"
+
 // Cold is what a cold start adds to the proof that it made.
 type Cold struct {
 	// Rebuild is how long it took to rebuild the catalog from the site alone.
@@ -76,8 +79,7 @@ func keyCheck(key string) Check {
 	c := Check{Name: "the key is not the daemon's", Status: Pass, Detail: "opened with " + key, Operator: "!=", Expected: TheDaemons, Observed: key}
 	if key == TheDaemons {
 		c.Status = Fail
-		c.Detail = "opened with the daemon's own key, which is lost together with this host: give the escrow's with --identity, " +
-			"or a drill's in keys.drill_identity_file"
+		c.Detail = "opened with the daemon's own key, which is lost together with this host: " + GiveAnotherKey
 	}
 	return c
 }
