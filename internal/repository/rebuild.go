@@ -88,7 +88,7 @@ func (r *Repository) Rebuild(ctx context.Context, name string, tick func(phase s
 		return nil, err
 	}
 	if !empty {
-		return nil, fmt.Errorf("%w: a rebuild begins with a new data_dir", ErrNotEmpty)
+		return nil, fmt.Errorf("%w: a rebuild begins with a new data_dir; one that was cut short before has come to its end, and 'backupd snapshots' shows what it brought", ErrNotEmpty)
 	}
 	if tick == nil {
 		tick = func(string, int) {}

@@ -64,6 +64,8 @@ type soaking struct {
 	// not yet taken, of the former host's commits may be found at the other one.
 	// They are those of another writer, beside whom nothing is deleted for a while.
 	rebuilt bool
+	// again is set while a rebuild is made that was cut short before.
+	again bool
 }
 
 func newSoaking(t *testing.T, pair *testenv.SitePair, rnd *rand.Rand, total *tally) *soaking {
@@ -201,6 +203,9 @@ func (s *soaking) call(args ...string) outcome {
 	return s.judge(c.outcome())
 }
 
+// isRebuilt is what a rebuild says of a catalog that knows snapshots.
+const isRebuilt = "the catalog is not empty"
+
 // judge counts how a call ended, and reports an end that nothing explains.
 func (s *soaking) judge(o outcome) outcome {
 	s.t.Helper()
@@ -213,6 +218,8 @@ func (s *soaking) judge(o outcome) outcome {
 		s.tally.count(s.tally.operations, "two at once, one refused")
 	case strings.Contains(o.stderr, "panic:") || strings.Contains(o.stderr, "fatal error:"):
 		s.violation("it broke down: %s", o)
+	case s.again && strings.Contains(o.stderr, isRebuilt):
+		s.tally.count(s.tally.operations, "rebuild again, which had come to its end")
 	case s.rebuilt && strings.Contains(o.stderr, "commits of another backupd were found"):
 		s.tally.count(s.tally.operations, "sweep put off after the loss of the host")
 	case o.code == 2 || o.code == 4 || o.code != 0 && s.fault == "":
